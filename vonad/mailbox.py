@@ -1,0 +1,102 @@
+"""A bounded queue with one reader that never blocks its writers: when full, the oldest goes, and is counted."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+KEPT_FACTOR = 8
+"""A mailbox holds at most this many times its limit of items that may not be dropped; then it is overrun and closes."""
+
+
+class Mailbox(Generic[T]):
+    """Writers `put`; one reader iterates until `close`. Use it at thread, process and socket edges.
+
+    limit: how many items wait at most.
+    keep:  items for which it is true are never dropped in favour of others; a reader that lets even those pile up
+           to KEPT_FACTOR times the limit is dead, and its mailbox closes with `overrun` set.
+    """
+
+    def __init__(self, limit: int, *, keep: Callable[[T], bool] | None = None) -> None:
+        self.limit = limit
+        self.dropped = 0
+        self.overrun = False
+        self._keep = keep
+        self._items: deque[T] = deque()
+        self._closed = False
+        self._reader: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be put; what waits can still be read."""
+        return self._closed
+
+    def put(self, item: T) -> bool:
+        """Leave an item; false when the mailbox is closed. Makes room by dropping the oldest item that may go."""
+        if self._closed:
+            return False
+        if len(self._items) >= self.limit:
+            self._make_room(item)
+        else:
+            self._items.append(item)
+        self._wake()
+        return not self._closed
+
+    def close(self) -> None:
+        """Nothing more comes; the reader ends once it has read what waits."""
+        self._closed = True
+        self._wake()
+
+    def clear(self) -> int:
+        """Forget what waits, uncounted; how many items that was."""
+        count = len(self._items)
+        self._items.clear()
+        return count
+
+    async def get(self) -> T:
+        """The next item. Raises StopAsyncIteration when the mailbox is closed and empty."""
+        while not self._items:
+            if self._closed:
+                raise StopAsyncIteration
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self._items.popleft()
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        return await self.get()
+
+    def _make_room(self, item: T) -> None:
+        keep = self._keep
+        if keep is None:
+            self._items.popleft()
+            self._items.append(item)
+            self.dropped += 1
+            return
+        for index, waiting in enumerate(self._items):
+            if not keep(waiting):
+                del self._items[index]
+                self._items.append(item)
+                self.dropped += 1
+                return
+        if not keep(item):
+            self.dropped += 1
+        elif len(self._items) >= self.limit * KEPT_FACTOR:
+            self.overrun = True
+            self._closed = True
+        else:
+            self._items.append(item)
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
