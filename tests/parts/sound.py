@@ -1,0 +1,1 @@
+"""A real sound server, without a sound card."""
