@@ -3,7 +3,8 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -38,6 +39,16 @@ class Clock(ABC):
             await due
         finally:
             timer.cancel()
+
+    @asynccontextmanager
+    async def deadline(self, seconds: float) -> AsyncIterator[None]:
+        """Cancel the body and raise TimeoutError when it takes longer."""
+        async with asyncio.timeout(None) as scope:
+            timer = self.call_later(seconds, lambda: None if scope.expired() else scope.reschedule(0.0))
+            try:
+                yield
+            finally:
+                timer.cancel()
 
 
 class SystemClock(Clock):

@@ -1,0 +1,83 @@
+"""The Bus tells what happened to everybody who asked. Publishing never blocks, never raises; no sound travels on it."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC
+
+from vonad.clock import Clock
+from vonad.events import EVENTS, Event
+from vonad.mailbox import Mailbox
+
+MAILBOX = 1_000
+"""Events that wait for one reader by default: several busy turns' worth, well under a megabyte."""
+
+
+class Subscription:
+    """One reader's events, in order. A gap is told by an `events_dropped` event in its place."""
+
+    def __init__(self, bus: "Bus", mailbox: Mailbox[Event]) -> None:
+        self._bus = bus
+        self._mailbox = mailbox
+        self._told = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many events this reader has missed."""
+        return self._mailbox.dropped
+
+    @property
+    def overrun(self) -> bool:
+        """Whether the reader was so slow that its subscription was ended."""
+        return self._mailbox.overrun
+
+    def close(self) -> None:
+        """End the iteration once what waits is read."""
+        self._mailbox.close()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        missed = self._mailbox.dropped - self._told
+        if missed:
+            self._told += missed
+            return self._bus.stamp(Event("events_dropped", {"count": missed}))
+        return await self._mailbox.get()
+
+
+class Bus:
+    """Stamps events and hands them to the subscribers' mailboxes. All calls on the event loop."""
+
+    def __init__(self, node: str, clock: Clock) -> None:
+        self.node = node
+        self.counts: Counter[str] = Counter()
+        self._clock = clock
+        self._seq = 0
+        self._mailboxes: list[Mailbox[Event]] = []
+
+    def stamp(self, event: Event) -> Event:
+        """The event with its place in this node's order."""
+        self._seq += 1
+        ts = self._clock.now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return replace(event, seq=self._seq, ts=ts, node=self.node)
+
+    def publish(self, event: Event) -> Event:
+        """Tell everybody; the event as stamped."""
+        stamped = self.stamp(event)
+        self.counts[event.type] += 1
+        for mailbox in self._mailboxes:
+            mailbox.put(stamped)
+        return stamped
+
+    @contextmanager
+    def subscribe(self, *, limit: int = MAILBOX) -> Iterator[Subscription]:
+        """Events from now on, for as long as the `with` lasts."""
+        mailbox: Mailbox[Event] = Mailbox(limit, keep=lambda event: EVENTS[event.type].kept)
+        self._mailboxes.append(mailbox)
+        try:
+            yield Subscription(self, mailbox)
+        finally:
+            self._mailboxes.remove(mailbox)
+            mailbox.close()

@@ -1,0 +1,167 @@
+"""Resilience: circuit breakers, a limited number of streams per engine, and back-off. Edges retry."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, Literal, TypeVar
+
+from vonad.clock import Clock
+from vonad.errors import VonadError
+
+T = TypeVar("T")
+
+BreakerState = Literal["closed", "open", "half_open"]
+
+FAILURES_TO_OPEN = 5
+OPEN_S = 30.0
+SUCCESSES_TO_CLOSE = 2
+WAIT_FOR_STREAM_S = 1.0
+
+
+class Breaker:
+    """Stops asking a part that keeps failing: 5 failures in a row open it, 30 s later one probe, 2 successes close it."""
+
+    def __init__(self, name: str, clock: Clock, changed: Callable[[str, BreakerState], None] | None = None) -> None:
+        self.name = name
+        self.state: BreakerState = "closed"
+        self._clock = clock
+        self._changed = changed
+        self._failures = 0
+        self._successes = 0
+        self._opened_at = 0.0
+        self._probing = False
+
+    def admit(self) -> None:
+        """Let a call through. Raises circuit_open while it is of no use."""
+        if self.state == "open" and self._clock.monotonic() - self._opened_at >= OPEN_S:
+            self._move("half_open")
+        if self.state == "open" or (self.state == "half_open" and self._probing):
+            left = max(0.0, OPEN_S - (self._clock.monotonic() - self._opened_at))
+            raise VonadError(
+                "circuit_open",
+                f"{self.name} failed {FAILURES_TO_OPEN} times in a row and is left alone for another {left:.0f} s",
+                op=self.name,
+                retryable=True,
+                retry_after_ms=round(left * 1000),
+            )
+        self._probing = self.state == "half_open"
+
+    def succeeded(self) -> None:
+        """The call did what it should."""
+        self._probing = False
+        self._failures = 0
+        if self.state == "half_open":
+            self._successes += 1
+            if self._successes >= SUCCESSES_TO_CLOSE:
+                self._move("closed")
+
+    def failed(self) -> None:
+        """The call failed."""
+        self._probing = False
+        self._failures += 1
+        if self.state == "half_open" or (self.state == "closed" and self._failures >= FAILURES_TO_OPEN):
+            self._move("open")
+
+    def abandoned(self) -> None:
+        """The call was given up: neither success nor failure."""
+        self._probing = False
+
+    def _move(self, state: BreakerState) -> None:
+        self.state = state
+        self._successes = 0
+        if state == "open":
+            self._opened_at = self._clock.monotonic()
+        if self._changed is not None:
+            self._changed(self.name, state)
+
+
+class Pool(Generic[T]):
+    """An engine with the streams it can serve at once, behind its breaker.
+
+    harmless: exceptions of a body that say nothing against the engine.
+    """
+
+    def __init__(
+        self,
+        part: T,
+        breaker: Breaker,
+        *,
+        streams: int,
+        clock: Clock,
+        harmless: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self.part = part
+        self.breaker = breaker
+        self._clock = clock
+        self._harmless = harmless
+        self._streams = streams
+        self._free = asyncio.Semaphore(streams)
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[T]:
+        """The engine, for one stream. Raises circuit_open, or overload after waiting a second for a free stream."""
+        self.breaker.admit()
+        try:
+            await self._take()
+        except BaseException:
+            self.breaker.abandoned()
+            raise
+        try:
+            yield self.part
+        except self._harmless:
+            self.breaker.succeeded()
+            raise
+        except VonadError as error:
+            if error.code in {"capability_unsupported", "cancelled"}:
+                self.breaker.abandoned()
+            else:
+                self.breaker.failed()
+            raise
+        except Exception:
+            self.breaker.failed()
+            raise
+        except BaseException:
+            self.breaker.abandoned()
+            raise
+        else:
+            self.breaker.succeeded()
+        finally:
+            self._free.release()
+
+    async def _take(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        try:
+            async with self._clock.deadline(WAIT_FOR_STREAM_S):
+                await self._free.acquire()
+        except TimeoutError:
+            raise VonadError(
+                "overload",
+                f"{self.breaker.name} already serves {self._streams} at once; none became free in {WAIT_FOR_STREAM_S:g} s",
+                op=self.breaker.name,
+                retryable=True,
+            ) from None
+
+
+class Backoff:
+    """Growing pauses: doubled from `first` to `longest` seconds, spread by ±10 % so that many do not come at once."""
+
+    def __init__(
+        self, first: float = 1.0, longest: float = 30.0, *, spread: Callable[[], float] = random.random
+    ) -> None:
+        self._first = first
+        self._longest = longest
+        self._spread = spread
+        self.attempt = 0
+
+    def next(self) -> float:
+        """Seconds to wait before the next attempt."""
+        pause = min(self._longest, self._first * 2.0**self.attempt)
+        self.attempt += 1
+        return pause * (0.9 + 0.2 * self._spread())
+
+    def reset(self) -> None:
+        """It worked."""
+        self.attempt = 0
