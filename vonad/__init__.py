@@ -27,7 +27,7 @@ _HOME = {
     "vonad.mailbox": "Mailbox",
     "vonad.plan": "Endpointing Plan Refusal SessionView Style Wake",
     "vonad.sentences": "Sentence Sentences SkillSentences WordList",
-    "vonad.skill": "Allow Call Deny NoArgs Skill SkillCall SkillResult skill",
+    "vonad.skill": "Allow AnySkill Call Deny NoArgs Skill SkillCall SkillResult skill",
     "vonad.transport": "Line LineCapabilities Transport",
     "vonad.wav": "read_wav write_wav",
 }

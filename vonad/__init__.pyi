@@ -61,6 +61,7 @@ from vonad.sentences import Sentences as Sentences
 from vonad.sentences import SkillSentences as SkillSentences
 from vonad.sentences import WordList as WordList
 from vonad.skill import Allow as Allow
+from vonad.skill import AnySkill as AnySkill
 from vonad.skill import Call as Call
 from vonad.skill import Deny as Deny
 from vonad.skill import NoArgs as NoArgs

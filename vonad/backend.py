@@ -37,7 +37,6 @@ class Brief:
     satellite: str | None
     language: str
     aloud: bool
-    history: tuple[Exchange, ...] = ()
     style: Style = field(default_factory=Style)
     rewrite: Callable[[str], str] = str
 
@@ -115,8 +114,12 @@ class Dialogue(ABC):
     """
 
     @abstractmethod
-    async def begin(self, turn: int, sentences: Sentences) -> None:
-        """The user's turn opens; what may be said in it. The turn before is over, heard or not."""
+    async def begin(self, turn: int, *, sentences: Sentences, history: tuple[Exchange, ...]) -> None:
+        """A turn opens; the one before is over.
+
+        sentences: what may be said in it.
+        history:   the turns before, oldest first, as they were heard.
+        """
 
     @abstractmethod
     async def hear(self, frame: Frame) -> None:

@@ -20,7 +20,7 @@ WAIT_FOR_STREAM_S = 1.0
 
 
 class Breaker:
-    """Stops asking a part that keeps failing: 5 failures in a row open it, 30 s later one probe, 2 successes close it."""
+    """Stops asking a part that keeps failing: 5 failures in a row open it, 30 s later a probe, 2 successes close it."""
 
     def __init__(self, name: str, clock: Clock, changed: Callable[[str, BreakerState], None] | None = None) -> None:
         self.name = name
@@ -139,7 +139,7 @@ class Pool(Generic[T]):
         except TimeoutError:
             raise VonadError(
                 "overload",
-                f"{self.breaker.name} already serves {self._streams} at once; none became free in {WAIT_FOR_STREAM_S:g} s",
+                f"{self.breaker.name} serves {self._streams} at once; none became free in {WAIT_FOR_STREAM_S:g} s",
                 op=self.breaker.name,
                 retryable=True,
             ) from None

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -94,6 +94,9 @@ class Skill(Component[S], ABC):
     async def run(self, args: Any, call: Call) -> str | SkillResult:
         """Do it; say what to tell the user. Whatever it raises fails this one call."""
 
+
+AnySkill: TypeAlias = Skill[Any]
+"""A skill, whatever its settings."""
 
 F = TypeVar("F", bound=Callable[..., Awaitable[str | SkillResult]])
 

@@ -1,0 +1,1 @@
+"""Sessions: the state machine, hearing, turns, and the right to speak."""

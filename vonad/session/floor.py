@@ -1,0 +1,195 @@
+"""The floor: which turn has it, and what every part of a session shares to tell, time and do things in its name."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+
+from vonad.backend import Dialogue
+from vonad.clock import Timer
+from vonad.engine import Exchange
+from vonad.errors import VonadError
+from vonad.events import Event
+from vonad.history import TurnRecord
+from vonad.plan import Plan, SessionView
+from vonad.session.machine import Change, Machine, State
+from vonad.session.means import Means
+from vonad.session.turn import Outcome, Source, Turn
+from vonad.transport import Line
+
+log = logging.getLogger(__name__)
+
+CONTEXT_TURNS = 20
+"""Past exchanges an agent is told."""
+
+
+class Floor:
+    """Holds the machine, the open turn and the session's tasks.
+
+    turn:      the open turn; None between turns. What belongs to any other is late.
+    last:      the turn before, once it is over.
+    exchanges: what was said and heard, oldest first.
+    dialogue:  set while the session is connected.
+    """
+
+    def __init__(  # noqa: PLR0917
+        self,
+        session_id: str,
+        conversation_id: str,
+        plan: Plan,
+        line: Line | None,
+        means: Means,
+        changed: Callable[[Change], None],
+    ) -> None:
+        self.session_id = session_id
+        self.conversation_id = conversation_id
+        self.plan = plan
+        self.line = line
+        self.means = means
+        self.clock = means.clock
+        self.machine = Machine(changed)
+        self.group = asyncio.TaskGroup()
+        self.dialogue: Dialogue | None = None
+        self.turn: Turn | None = None
+        self.last: Turn | None = None
+        self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
+        self._created = means.clock.now().isoformat(timespec="milliseconds")
+        self._turn_tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[str, Timer] = {}
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self.machine.state
+
+    @property
+    def last_reply(self) -> str:
+        """What was said last to the user."""
+        return self.last.reply if self.last is not None else ""
+
+    def view(self, turn: Turn | None = None) -> SessionView:
+        """A snapshot, of the open turn or the one given."""
+        current = turn or self.turn or self.last
+        return SessionView(
+            session_id=self.session_id,
+            conversation_id=self.conversation_id,
+            satellite=self.plan.satellite,
+            state=str(self.machine.state),
+            turn=self.machine.epoch,
+            backend=self.plan.backends[0],
+            created=self._created,
+            last_transcript=current.said if current is not None else "",
+            last_reply=self.last_reply,
+        )
+
+    # Telling
+
+    def tell(self, type_: str, data: Mapping[str, object], *, turn: int | None = None) -> None:
+        """Publish an event of this session, by default of its open turn."""
+        number = turn if turn is not None else self.turn.number if self.turn is not None else None
+        event = Event(type_, data, self.plan.satellite, self.session_id, self.conversation_id, number)
+        self.means.publish(event)
+
+    def tell_error(self, error: VonadError, op: str) -> None:
+        """Publish what failed."""
+        self.tell("error", {"code": error.code, "message": error.message, "op": error.op or op})
+
+    def mark(self, turn: Turn, stage: str) -> None:
+        """Note and publish that a turn reached a stage, the first time it does."""
+        ms = turn.mark(stage, self.clock.monotonic())
+        if ms is not None:
+            self.tell("latency.mark", {"stage": stage, "ms": ms}, turn=turn.number)
+
+    # Doing
+
+    def spawn(self, work: Coroutine[object, object, None], name: str, *, outlives_turn: bool = False) -> None:
+        """Do something alongside; it is cancelled with its turn unless it outlives it."""
+        task = self.group.create_task(work, name=f"session {self.session_id} {name}")
+        if not outlives_turn:
+            self._turn_tasks.add(task)
+            task.add_done_callback(self._turn_tasks.discard)
+
+    def cancel_turn_tasks(self) -> None:
+        """Stop what is being done for the turn, but for the task that says so."""
+        for task in tuple(self._turn_tasks):
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    def after(self, name: str, seconds: float, act: Callable[[], None]) -> None:
+        """Act later; a timer of the same name is replaced."""
+        self.drop_timer(name)
+        self._timers[name] = self.clock.call_later(seconds, act)
+
+    def drop_timer(self, *names: str) -> None:
+        """Forget timers; without names all of them."""
+        for name in names or tuple(self._timers):
+            timer = self._timers.pop(name, None)
+            if timer is not None:
+                timer.cancel()
+
+    # Turns
+
+    def take(self, source: Source) -> Turn:
+        """A new turn has the floor."""
+        number = self.machine.next_epoch()
+        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        now = self.clock.monotonic()
+        self.turn = Turn(f"{self.session_id}-{number}", number, source, now, ended, asked_at=now)
+        return self.turn
+
+    def started(self, turn: Turn) -> None:
+        """Record and publish that it began; after the transition that it began with."""
+        satellite = self.plan.satellite
+        self.means.journal.turn_started(
+            turn.id, self.session_id, self.conversation_id, satellite, turn.number, turn.source
+        )
+        self.tell("turn.started", {"turn_id": turn.id, "source": turn.source})
+
+    def finish(self, turn: Turn, outcome: Outcome) -> None:
+        """It is over. Its end is published once it is on disk."""
+        self.turn = None
+        self.last = turn
+        turn.outcome = outcome
+        if turn.said or turn.heard:
+            self.exchanges = [*self.exchanges, Exchange(turn.said, turn.heard)][-CONTEXT_TURNS:]
+        committed = self.means.journal.turn_ended(
+            turn.id,
+            TurnRecord(
+                outcome=outcome,
+                transcript=turn.transcript,
+                user_text=turn.user_text,
+                generated_text=turn.reply,
+                heard_text=turn.heard,
+                backend=self.plan.backends[0],
+                stages=dict(turn.stages),
+                first_audio_ms=turn.first_audio_ms,
+                endpoint=turn.endpoint,
+                usage=dict(turn.usage) if turn.usage else None,
+            ),
+        )
+        self.spawn(self._publish_end(turn, outcome, committed), f"end of turn {turn.number}", outlives_turn=True)
+
+    async def _publish_end(self, turn: Turn, outcome: Outcome, committed: asyncio.Future[bool]) -> None:
+        stored = False
+        try:
+            async with self.clock.deadline(self.means.limits.store_s):
+                stored = await asyncio.shield(committed)
+        except TimeoutError:
+            log.warning("turn %s: the history did not confirm it within %g s", turn.id, self.means.limits.store_s)
+        self.tell(
+            "turn.ended",
+            {
+                "turn_id": turn.id,
+                "outcome": outcome,
+                "generated_text": turn.reply,
+                "heard_text": turn.heard,
+                "stages": dict(turn.stages),
+                "first_audio_ms": turn.first_audio_ms,
+                "endpoint": turn.endpoint,
+                "backend": self.plan.backends[0],
+                "degraded": False,
+                "stored": stored,
+            },
+            turn=turn.number,
+        )
+        if not turn.ended.done():
+            turn.ended.set_result(outcome)

@@ -1,0 +1,449 @@
+"""A session: one conversation between a borrowed line and a dialogue, turn by turn.
+
+Its verbs change state at once, on the event loop; what takes time follows in a task of the session's group and looks
+again whether its turn still has the floor. The session knows neither MQTT nor SQLite.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+
+from vonad.backend import Backend, Brief
+from vonad.errors import VonadError
+from vonad.events import coarse
+from vonad.frame import Frame
+from vonad.plan import Plan, SessionView, Wake
+from vonad.session.announcement import Announcement
+from vonad.session.answer import Answer, interrupt_dialogue
+from vonad.session.floor import Floor
+from vonad.session.machine import Change, State, Trigger
+from vonad.session.means import Means
+from vonad.session.microphone import Microphone
+from vonad.session.mouth import Mouth
+from vonad.session.turn import Source, Turn
+from vonad.transport import Line
+
+log = logging.getLogger(__name__)
+
+ANSWERING = frozenset({State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING})
+
+
+class Session:
+    """One conversation, on one satellite's line or (line None) in text alone.
+
+    run:    its whole life; returns when it is closed, and raises nothing but cancellation.
+    opened: set once the first state after connecting is reached, or the session is over.
+    listen, ask, say, stop, close: the verbs; each acts at once, or raises.
+    hear:   wants every captured frame while `listening`.
+    past:   gives away what was captured just before now.
+    """
+
+    def __init__(  # noqa: PLR0917
+        self,
+        session_id: str,
+        conversation_id: str,
+        plan: Plan,
+        line: Line | None,
+        backend: Backend,
+        means: Means,
+        *,
+        past: Callable[[], Iterable[Frame]] = tuple,
+    ) -> None:
+        self.id = session_id
+        self.plan = plan
+        self.opened = asyncio.Event()
+        self._backend = backend
+        self._line = line
+        self._means = means
+        self._floor = Floor(session_id, conversation_id, plan, line, means, self._changed)
+        self._mouth = Mouth(self._floor, self._reply_over)
+        self._microphone = Microphone(self._floor, self._endpoint)
+        self._answer = Answer(self._floor, self._mouth, self._endpoint)
+        self._opened_by: Wake | None = None
+        self._past = past
+        self._closing = asyncio.Event()
+        self._close_reason = ""
+        self._after_flush: Callable[[], object] | None = None
+        self._reopen = False
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        return self._floor.state
+
+    @property
+    def listening(self) -> bool:
+        """Whether it wants frames."""
+        return self._floor.state is State.LISTENING
+
+    @property
+    def over(self) -> bool:
+        """Whether it takes no more turns."""
+        return self._floor.state in {State.CLOSING, State.CLOSED}
+
+    @property
+    def turn(self) -> Turn | None:
+        """The open turn."""
+        return self._floor.turn
+
+    @property
+    def last(self) -> Turn | None:
+        """The turn before."""
+        return self._floor.last
+
+    def view(self) -> SessionView:
+        """A snapshot."""
+        return self._floor.view()
+
+    # Life
+
+    async def run(self) -> None:
+        """Open, serve until closed, close; exactly one `closed`, whatever happens."""
+        try:
+            async with AsyncExitStack() as stack:
+                self._floor.machine.fire(Trigger.OPEN, State.CONNECTING)
+                async with self._floor.clock.deadline(self._means.limits.connecting_s):
+                    await self._connect(stack)
+                async with self._floor.group:
+                    await self._serve()
+        except* TimeoutError:
+            limit = self._means.limits.connecting_s
+            message = f"backend {self.plan.backends[0]} did not open a dialogue within {limit:g} s"
+            self._failed(VonadError("backend_start_failed", message, retryable=True))
+        except* VonadError as errors:
+            self._failed(_first(errors))
+        except* Exception as errors:  # the session's boundary: a defect ends this session and no other
+            log.exception("session %s failed", self.id)
+            self._failed(VonadError("internal_error", f"session {self.id} failed: {errors.exceptions[0]!r}"))
+        finally:
+            self.close("shutdown")
+            self._over()
+
+    async def _connect(self, stack: AsyncExitStack) -> None:
+        brief = Brief(
+            session_id=self.id,
+            satellite=self.plan.satellite,
+            language=self.plan.language,
+            aloud=self._line is not None,
+            style=self.plan.style,
+            rewrite=lambda text: self._means.policy.reply(text, self.view()),
+        )
+        capabilities = self._backend.capabilities
+        if self._line is not None and not capabilities.turn_detection:
+            self._microphone.detector = await stack.enter_async_context(self._means.detector())
+        self._answer.native = capabilities.hears
+        self._floor.dialogue = await stack.enter_async_context(self._backend.open(brief))
+
+    async def _serve(self) -> None:
+        floor, limits = self._floor, self._means.limits
+        pump = floor.group.create_task(self._pump(), name=f"session {self.id} replies")
+        if not self.over:
+            floor.after("max_duration", limits.max_duration_s, lambda: self.close("max_duration"))
+            self._begin()
+        self.opened.set()
+        await self._closing.wait()
+        pump.cancel()
+        if self._line is not None:
+            try:
+                async with floor.clock.deadline(limits.closing_s):
+                    await self._line.clear()
+            except (TimeoutError, VonadError) as error:
+                log.warning("session %s: the line did not clear: %s", self.id, error)
+
+    async def _pump(self) -> None:
+        await self._answer.pump()
+        self.close("backend_finished")
+
+    def _begin(self) -> None:
+        purpose = self.plan.purpose
+        if purpose == "listen":
+            self._listen(Trigger.READY, "voice")
+        elif purpose == "text":
+            self._take_text(Trigger.READY, self.plan.text or "")
+        elif purpose == "say" and len(self._mouth.announcements):
+            self._announce(Trigger.READY)
+        else:
+            self._floor.machine.fire(Trigger.READY, State.IDLE)
+
+    def _failed(self, error: VonadError) -> None:
+        if not self.over:
+            self._floor.tell_error(error, "session")
+        self.close(f"error({error.code})")
+
+    def _over(self) -> None:
+        floor = self._floor
+        floor.drop_timer()
+        self._mouth.forget("the session closed")
+        floor.machine.fire(Trigger.DRAINED, State.CLOSED, reason=self._close_reason)
+        self._means.journal.session_closed(self.id, self._close_reason)
+        metrics = {"turns": floor.machine.epoch}
+        floor.tell("session.closed", {"reason": self._close_reason, "metrics": metrics})
+        self.opened.set()
+
+    # Verbs
+
+    def opened_by(self, wake: Wake | None) -> None:
+        """What the first turn is due to; to be told before `run`."""
+        self._opened_by = wake
+
+    def listen(self, wake: Wake | None) -> None:
+        """Open the microphone; cuts a reply short. Raises invalid_state while it is open, or opening."""
+        self._opened_by = wake
+        self._cut_short("wake", lambda trigger: self._listen(trigger, "voice"), idle=Trigger.LISTEN)
+
+    def preempt(self, text: str) -> None:
+        """Take a turn from text now; cuts a reply short. Raises invalid_state while the microphone is open."""
+        self._cut_short("wake", lambda trigger: self._take_text(trigger, text), idle=Trigger.TEXT)
+
+    def ask(self, text: str, *, request_id: str | None = None) -> Turn:
+        """Take a turn from text. Raises session_busy while another runs."""
+        if self.state is not State.IDLE:
+            raise VonadError(
+                "session_busy",
+                f"session {self.id} is {self.state}: try again when it is idle, or interrupt it first",
+                op="text",
+                retryable=True,
+            )
+        return self._take_text(Trigger.TEXT, text, request_id=request_id)
+
+    def say(self, announcement: Announcement) -> None:
+        """Announce: now when nobody is speaking, else when this turn is over. Raises overload."""
+        waiting = self._mouth.announcements
+        if waiting.full:
+            raise VonadError("overload", f"{len(waiting)} announcements wait already", op="say", retryable=True)
+        waiting.put(announcement)
+        if announcement.interrupt and self.state in ANSWERING:
+            self._interrupt("say", None)
+        elif self.state is State.IDLE or (self.listening and not self._microphone.spoke):
+            self._announce(Trigger.SAY)
+
+    def stop(self, source: str = "stop") -> bool:
+        """Be quiet: ends playback, turn, follow-up and what waits to be said. False when there was nothing to stop."""
+        forgotten = self._mouth.forget("stopped")
+        turn = self._floor.turn
+        if self.listening and turn is not None:
+            self._nothing_said(turn, "cancelled")
+        elif self.state in ANSWERING:
+            self._interrupt(source, None)
+        elif self.state is State.INTERRUPTED:
+            self._after_flush = None
+        else:
+            return forgotten > 0
+        return True
+
+    def close(self, reason: str) -> None:
+        """End it; the first reason stays."""
+        if self.over:
+            return
+        self._close_reason = reason
+        turn = self._floor.turn
+        heard = self._mouth.silence()
+        self._microphone.close()
+        self._floor.machine.fire(Trigger.CLOSE, State.CLOSING, reason=reason)
+        if turn is not None:
+            turn.heard = heard
+            self._floor.finish(turn, "interrupted")
+        self._closing.set()
+
+    async def hear(self, frame: Frame) -> None:
+        """A captured frame, 16 kHz."""
+        await self._microphone.hear(frame)
+
+    # From state to state
+
+    def _listen(self, trigger: Trigger, source: Source) -> None:
+        past = tuple(self._past())
+        turn = self._floor.take(source)
+        self._floor.machine.fire(trigger, State.LISTENING)
+        self._floor.started(turn)
+        self._microphone.open(turn, () if source == "follow_up" else past)
+
+    def _endpoint(self, turn: Turn, reason: str) -> None:
+        if self._floor.turn is not turn or not self.listening:
+            return
+        if self._microphone.detector is not None and not self._microphone.spoke:
+            self._nothing_said(turn, reason)
+            return
+        turn.endpoint = reason
+        turn.asked_at = self._microphone.speech_end_at
+        self._microphone.close()
+        self._floor.mark(turn, "endpoint")
+        self._floor.machine.fire(Trigger.END_OF_TURN, State.PROCESSING, reason=reason)
+        self._floor.spawn(self._commit(), "commit")
+
+    async def _commit(self) -> None:
+        if self._floor.dialogue is not None:
+            await self._floor.dialogue.commit()
+
+    def _nothing_said(self, turn: Turn, reason: str) -> None:
+        turn.endpoint = reason
+        self._microphone.close()
+        self._floor.finish(turn, "empty")
+        self._floor.machine.fire(Trigger.NOTHING_SAID, State.IDLE, reason=reason)
+        self._floor.spawn(interrupt_dialogue(self._floor), "interrupt")
+        self._next()
+
+    def _take_text(self, trigger: Trigger, text: str, *, request_id: str | None = None) -> Turn:
+        turn = self._floor.take("text")
+        turn.request_id, turn.transcript = request_id, text
+        self._floor.machine.fire(trigger, State.PROCESSING)
+        self._floor.started(turn)
+        self._floor.spawn(self._ask(turn, text), "text")
+        return turn
+
+    async def _ask(self, turn: Turn, text: str) -> None:
+        floor = self._floor
+        assert floor.dialogue is not None
+        await floor.dialogue.begin(turn.number, sentences=self._means.sentences(), history=tuple(floor.exchanges))
+        await self._answer.ask(turn, text)
+
+    def _announce(self, trigger: Trigger) -> None:
+        announcement = self._mouth.announcements.next()
+        if announcement is None:
+            return
+        open_turn = self._floor.turn
+        if open_turn is not None:  # a microphone that nobody has spoken into: it opens again afterwards
+            self._reopen = True
+            self._microphone.close()
+            self._floor.finish(open_turn, "superseded")
+            self._floor.spawn(interrupt_dialogue(self._floor), "interrupt")
+        turn = self._floor.take("say")
+        turn.request_id = announcement.id
+        self._mouth.announcing = announcement
+        self._floor.machine.fire(trigger, State.SPEAKING)
+        self._floor.started(turn)
+        self._mouth.own_words(turn, announcement.text)
+
+    def _reply_over(self, turn: Turn) -> None:
+        if self._floor.turn is not turn or self.over:
+            return
+        if self.state is State.EXECUTING_SKILL:
+            self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
+        if self._wants_follow_up(turn):
+            self._floor.after("reopen", self._means.limits.reopen_s, lambda: self._rest(turn, follow_up=True))
+        else:
+            self._rest(turn, follow_up=False)
+
+    def _rest(self, turn: Turn, *, follow_up: bool) -> None:
+        if self._floor.turn is not turn or self.over:
+            return
+        trigger = Trigger.PLAYBACK_FINISHED if self.state is State.SPEAKING else Trigger.REPLY_SILENT
+        self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
+        if follow_up and not len(self._mouth.announcements):
+            self._opened_by = None
+            self._listen(trigger, "follow_up")
+        else:
+            self._floor.machine.fire(trigger, State.IDLE)
+            self._next()
+
+    def _wants_follow_up(self, turn: Turn) -> bool:
+        if self._line is None:
+            return False
+        if turn.source == "say":
+            wanted, self._reopen = self._reopen, False
+            return wanted
+        if turn.follow_up is not None:
+            return turn.follow_up
+        setting = self.plan.follow_up
+        return setting == "always" or (setting == "auto" and turn.reply.rstrip().endswith("?"))
+
+    def _next(self) -> None:
+        """Idle: say what waits; a session that opened only to say something closes when all is said."""
+        if self.state is not State.IDLE:
+            return
+        if len(self._mouth.announcements):
+            self._announce(Trigger.SAY)
+        elif self.plan.purpose == "say":
+            self.close("backend_finished")
+
+    def _cut_short(self, source: str, then: Callable[[Trigger], object], *, idle: Trigger) -> None:
+        if self.state in ANSWERING:
+            self._interrupt(source, lambda: then(Trigger.FLUSHED))
+        elif self.state is State.INTERRUPTED:
+            self._after_flush = lambda: then(Trigger.FLUSHED)
+        else:
+            then(idle)
+
+    def _interrupt(self, source: str, then: Callable[[], object] | None) -> None:
+        turn = self._floor.turn
+        if turn is None:
+            return
+        played_ms = self._mouth.played_ms
+        turn.heard = self._mouth.silence()
+        self._after_flush = then
+        self._floor.machine.fire(Trigger.INTERRUPT, State.INTERRUPTED, reason=source)
+        self._floor.spawn(self._flush(source, played_ms), "flush", outlives_turn=True)
+        self._floor.finish(turn, "superseded" if source == "wake" else "interrupted")
+
+    async def _flush(self, source: str, played_ms: int) -> None:
+        floor = self._floor
+        epoch = floor.machine.epoch
+        try:
+            async with floor.clock.deadline(self._means.limits.flush_s):
+                if self._line is not None:
+                    await self._line.clear()
+                    if not self._line.capabilities.full_duplex:
+                        self._past()  # what was captured meanwhile is our own voice
+                await interrupt_dialogue(floor)
+        except (TimeoutError, VonadError) as error:
+            floor.tell_error(VonadError("transport_send_failed", f"the reply was not cleared: {error}"), "clear")
+        floor.tell("playback.cleared", {"played_ms": played_ms}, turn=epoch)
+        floor.tell("interruption", {"source": source, "reason": source, "played_ms": played_ms}, turn=epoch)
+        if floor.machine.epoch != epoch or self.state is not State.INTERRUPTED:
+            return
+        if self._after_flush is not None:
+            self._after_flush()
+        else:
+            floor.machine.fire(Trigger.FLUSHED, State.IDLE)
+            self._next()
+
+    def _changed(self, change: Change) -> None:
+        floor = self._floor
+        state = {
+            "state": str(change.state),
+            "previous": str(change.previous),
+            "reason": change.reason,
+            "degraded": False,
+        }
+        floor.tell("session.state", state, turn=change.epoch)
+        self._time(change.state)
+        before, now = coarse(change.previous), coarse(change.state)
+        if self._line is not None and before != now:
+            opened_by, self._opened_by = self._opened_by, None
+            try:
+                self._line.show(now, opened_by=opened_by if now == "listening" else None)
+            except Exception:  # a transport's lamp must not stop a conversation
+                log.exception("satellite %s cannot show that it is %s", self._line.satellite, now)
+
+    def _time(self, state: State) -> None:
+        floor, limits = self._floor, self._means.limits
+        if state is State.IDLE:
+            floor.after("state", limits.idle_timeout_s, lambda: self.close("idle_timeout"))
+        elif state in {State.PROCESSING, State.SPEAKING}:
+            epoch = floor.machine.epoch
+            floor.after("state", limits.processing_s, lambda: self._stuck(epoch))
+        else:
+            floor.drop_timer("state")
+
+    def _stuck(self, epoch: int) -> None:
+        """Nothing was heard for too long: apologise, and when even that cannot be heard, give the turn up."""
+        turn = self._floor.turn
+        if turn is None or turn.number != epoch or self._mouth.sounded:
+            return
+        limit = self._means.limits.processing_s
+        if turn.outcome is None and turn.source != "say":
+            message = f"backend {self.plan.backends[0]} had no answer within {limit:g} s"
+            self._floor.tell_error(VonadError("timeout", message, retryable=True), "backend")
+            self._floor.after("state", limit, lambda: self._stuck(epoch))
+            self._answer.apologise(turn, "failed")
+        else:
+            turn.failed = True
+            turn.heard = self._mouth.silence()
+            self._rest(turn, follow_up=False)
+
+
+def _first(errors: BaseExceptionGroup[VonadError]) -> VonadError:
+    for error in errors.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")

@@ -1,0 +1,66 @@
+"""A turn: what was said, what was answered, how long each stage took, and how it ended."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Source = Literal["voice", "text", "say", "follow_up"]
+"""Where a turn came from: speech after a wake, text, an announcement, speech without a new wake."""
+
+Outcome = Literal["completed", "interrupted", "superseded", "failed", "empty", "not_understood"]
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One exchange in a session.
+
+    number:         its epoch, from 1.
+    started_at:     monotonic.
+    transcript:     as recognised; None when nothing was.
+    user_text:      what was answered, where a policy changed it.
+    generated:      the pieces of the reply, as generated.
+    heard:          what of it was heard.
+    stages:         milliseconds from the start of the turn to each stage.
+    asked_at:       monotonic time at which the user had finished: the last speech sample, or the text's arrival.
+    first_audio_ms: from asked_at to the first sample of the reply.
+    failed:         something in it went wrong, though an answer was given.
+    ended:          set to the outcome when the turn is over and in the history.
+    """
+
+    id: str
+    number: int
+    source: Source
+    started_at: float
+    ended: asyncio.Future[Outcome]
+    request_id: str | None = None
+    transcript: str | None = None
+    user_text: str | None = None
+    generated: list[str] = field(default_factory=list)
+    heard: str = ""
+    stages: dict[str, float] = field(default_factory=dict)
+    asked_at: float = 0.0
+    first_audio_ms: float | None = None
+    endpoint: str | None = None
+    usage: Mapping[str, int] | None = None
+    follow_up: bool | None = None
+    outcome: Outcome | None = None
+    running_skills: int = 0
+    failed: bool = False
+
+    @property
+    def reply(self) -> str:
+        """The whole reply so far."""
+        return " ".join(piece.strip() for piece in self.generated if piece.strip())
+
+    @property
+    def said(self) -> str:
+        """What the user said, as it is answered."""
+        return self.user_text if self.user_text is not None else self.transcript or ""
+
+    def mark(self, stage: str, at: float) -> float | None:
+        """Note when a stage was reached, the first time only; milliseconds from the start of the turn."""
+        if stage in self.stages:
+            return None
+        self.stages[stage] = round((at - self.started_at) * 1000, 1)
+        return self.stages[stage]

@@ -1,0 +1,57 @@
+"""The catalogue: the skills that run now, and everything that may be said to them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vonad.errors import VonadError
+from vonad.sentences import Sentences, SkillSentences, sentences_of
+from vonad.skill import AnySkill
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A skill that runs. plugin: where it comes from."""
+
+    skill: AnySkill
+    plugin: str
+    sentences: SkillSentences
+
+
+class Catalogue:
+    """Skills by name, and their sentences as one value, made anew only when they change."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._sentences = Sentences()
+
+    def add(self, skill: AnySkill, plugin: str) -> None:
+        """A skill runs from now on. Raises plugin_conflict, invalid_config for names no engine could spell."""
+        if skill.name in self._entries:
+            other = self._entries[skill.name].plugin
+            raise VonadError("plugin_conflict", f"skill {skill.name!r} of {plugin} is already offered by {other}")
+        entry = Entry(skill, plugin, sentences_of(skill.name, skill.sentences, skill.lists))
+        self._entries[skill.name] = entry
+        self._compose()
+
+    def remove(self, name: str) -> None:
+        """It runs no more."""
+        self._entries.pop(name, None)
+        self._compose()
+
+    def get(self, name: str) -> Entry:
+        """Raises skill_not_found, naming those there are."""
+        if name not in self._entries:
+            known = ", ".join(sorted(self._entries)) or "none"
+            raise VonadError("skill_not_found", f"no skill {name!r} runs; there are: {known}", op="skill")
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    @property
+    def sentences(self) -> Sentences:
+        """Everything that may be said now."""
+        return self._sentences
+
+    def _compose(self) -> None:
+        self._sentences = Sentences(tuple(entry.sentences for entry in self._entries.values()))

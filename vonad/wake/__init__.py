@@ -1,0 +1,1 @@
+"""Wakes: who may open a microphone, and when."""
