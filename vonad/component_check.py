@@ -1,0 +1,135 @@
+"""The component tables against what the plugins offer: what only they know about the configuration."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from vonad.problem import Problem, in_order, suggestion
+from vonad.settings import COMPONENTS, ComponentTable, Loaded
+from vonad.validation import findings, is_secret, unknown_keys
+
+
+class Offered(Protocol):
+    """What a plugin offers: a component of one of the groups."""
+
+    @property
+    def group(self) -> str:
+        """The table its components stand in."""
+
+    @property
+    def kind(self) -> str:
+        """What the configuration calls it."""
+
+    @property
+    def settings(self) -> type[BaseModel]:
+        """The model of its table."""
+
+    @property
+    def role(self) -> str | None:
+        """Of an engine: what it does."""
+
+
+class Found(Protocol):
+    """A plugin that was found, running or not."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it was loaded."""
+
+    @property
+    def reason(self) -> str:
+        """Why not."""
+
+
+def check_components(loaded: Loaded, offers: Iterable[Offered], plugins: Iterable[Found]) -> list[Problem]:
+    """Everything wrong with the component tables and with the names that other tables mention.
+
+    A default that no plugin offers is no problem of the configuration: nobody wrote it.
+    """
+    check = _Check(loaded, {(offer.group, offer.kind): offer for offer in offers}, plugins)
+    return list(in_order([*check.tables(), *check.names()]))
+
+
+class _Check:
+    def __init__(self, loaded: Loaded, offers: Mapping[tuple[str, str], Offered], plugins: Iterable[Found]) -> None:
+        self._settings = loaded.settings
+        self._sources = loaded.lines
+        self._offers = offers
+        self._idle = {plugin.name: plugin.reason for plugin in plugins if not plugin.running}
+
+    def tables(self) -> Iterator[Problem]:
+        for group in COMPONENTS:
+            for name, table in self._group(group).items():
+                if not table.enabled:
+                    continue
+                if offer := self._offers.get((group, table.kind or name)):
+                    yield from self._table((group, name), table, offer.settings)
+                elif self._sources.given((group, name)):
+                    place = (group, name, "kind") if table.kind else (group, name)
+                    yield self._sources.problem(place, self._unoffered(group, table.kind or name))
+
+    def names(self) -> Iterator[Problem]:
+        session, wake = self._settings.session, self._settings.wake
+        yield from self._backends(("session", "backends"), session.backends)
+        for satellite, table in self._settings.satellites.items():
+            yield from self._backends(("satellites", satellite, "backends"), table.backends or ())
+        yield from self._engine(("session", "vad"), session.vad, "vad")
+        if wake.words or any(table.wake_words for table in self._settings.satellites.values()):
+            yield from self._engine(("wake", "engine"), wake.engine, "wake")
+
+    def _group(self, group: str) -> Mapping[str, ComponentTable]:
+        tables: Mapping[str, ComponentTable] = getattr(self._settings, group)
+        return tables
+
+    def _table(self, place: tuple[str, str], table: ComponentTable, model: type[BaseModel]) -> Iterator[Problem]:
+        given = table.given
+        for inner, message in unknown_keys(model, given):
+            yield self._sources.problem((*place, *inner), message)
+        try:
+            model.model_validate(given)
+        except ValidationError as error:
+            for inner, message in findings(model, given, error):
+                yield self._sources.problem((*place, *inner), message)
+        except Exception as error:
+            yield self._sources.problem(place, f"its plugin could not check it ({type(error).__name__})")
+        for key in given:
+            if is_secret(model, (key,)) and self._sources.in_open_file((*place, key)):
+                yield self._sources.problem((*place, key), "every user of this machine can read this file: chmod 600")
+
+    def _unoffered(self, group: str, kind: str) -> str:
+        one = group.removesuffix("s")
+        if kind in self._idle:
+            return f"no {one} {kind!r}: the plugin {kind} does not run: {self._idle[kind]}"
+        kinds = [offered for of, offered in self._offers if of == group]
+        return f"no plugin offers a {one} {kind!r}; {suggestion(kind, kinds)}".replace("a engine", "an engine")
+
+    def _backends(self, place: tuple[str, ...], names: Sequence[str]) -> Iterator[Problem]:
+        for number, name in enumerate(names):
+            if message := self._missing("backends", name):
+                yield self._sources.problem((*place, number), message)
+
+    def _engine(self, place: tuple[str, str], name: str, role: str) -> Iterator[Problem]:
+        if message := self._missing("engines", name):
+            yield self._sources.problem(place, message)
+            return
+        offer = self._offers.get(("engines", self._settings.engines[name].kind or name))
+        if offer is not None and offer.role != role:
+            fitting = [
+                known
+                for known, table in self._settings.engines.items()
+                if (other := self._offers.get(("engines", table.kind or known))) and other.role == role
+            ]
+            yield self._sources.problem(
+                place, f"{name!r} is an engine of another kind ({offer.role}); {suggestion(name, fitting)}"
+            )
+
+    def _missing(self, group: str, name: str) -> str:
+        tables = self._group(group)
+        if name not in tables:
+            return f"there is no [{group}.{name}]; {suggestion(name, tables)}"
+        return "" if tables[name].enabled else f"[{group}.{name}] is switched off (enabled = false)"

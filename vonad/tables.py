@@ -1,0 +1,220 @@
+"""The tables of vonad.toml: every setting with its default, its limits and the sentence that explains it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+
+from vonad.plan import SATELLITE_ID
+
+FollowUp = Literal["auto", "always", "never"]
+Name = Annotated[str, StringConstraints(pattern=f"^{SATELLITE_ID.pattern}$")]
+"""What satellites, components and nodes may be called."""
+
+_Text = Annotated[str, StringConstraints(min_length=1)]
+_Language = Annotated[str, StringConstraints(pattern="^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
+_TopicPrefix = Annotated[str, StringConstraints(pattern="^[^/+#$\\x00]+(/[^/+#\\x00]+)*$")]
+_File = Annotated[Path, Field(strict=False)]  # strictly, a Path could not be written as text
+_Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Table(BaseModel):
+    """A table: nothing unknown in it, nothing converted, never changed, no values in error messages."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True, validate_default=True
+    )
+
+
+class Node(Table):
+    """This installation."""
+
+    id: Name | None = Field(
+        default=None, description="Its name in topics; made once from the host name.", examples=["home"]
+    )
+    name: _Text | None = Field(default=None, description="Its name for people; the host name.", examples=["Home"])
+    language: _Language = Field(default="en", description="The language that is spoken, as an ISO 639 code.")
+    timezone: str | None = Field(
+        default=None, description="Time zone of what skills say; the system's.", examples=["Europe/Berlin"]
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ValueError, OSError, LookupError):
+                raise ValueError(f"no such time zone: {name!r}; write it like Europe/Berlin") from None
+        return name
+
+
+class Mqtt(Table):
+    """The connection to the MQTT broker."""
+
+    enabled: bool = Field(default=True, description="Whether to speak MQTT at all.")
+    host: _Text | None = Field(
+        default=None,
+        description="The broker; when not set, one on this machine is used, else the embedded one.",
+        examples=["192.168.1.10"],
+    )
+    port: _Port = Field(default=1883, description="The broker's port; 8883 is usual with TLS.")
+    username: _Text | None = Field(default=None, description="User name at the broker.", examples=["vonad"])
+    password: SecretStr | None = Field(
+        default=None,
+        description="Password at the broker; only in a file that nobody else can read, better in password_file.",
+        examples=["secret"],
+    )
+    password_file: _File | None = Field(
+        default=None,
+        description="File that holds the password and nothing else, readable by vonad alone; it wins over password.",
+        examples=["mqtt_password"],
+    )
+    tls: bool = Field(default=False, description="Whether to encrypt, and to verify the broker's certificate.")
+    ca_file: _File | None = Field(
+        default=None,
+        description="Certificate authorities to trust instead of the system's, as PEM.",
+        examples=["ca.pem"],
+    )
+    prefix: _TopicPrefix = Field(default="vonad", description="What every topic begins with, before the node's id.")
+    publish_text: Literal["off", "events", "retained"] = Field(
+        default="events", description="Whether words are published: not at all, in events, or also kept by the broker."
+    )
+    keepalive_s: int = Field(default=10, ge=1, le=3600, description="Seconds between signs of life to the broker.")
+
+
+class Web(Table):
+    """The HTTP API on the network's side; the command line uses its own socket."""
+
+    enabled: bool = Field(default=True, description="Whether to open the port.")
+    port: _Port = Field(default=8470, description="Port on 127.0.0.1.")
+
+
+class History(Table):
+    """What is remembered of conversations."""
+
+    enabled: bool = Field(default=True, description="Whether anything is kept.")
+    retention_days: int = Field(
+        default=30, ge=0, le=36500, description="Days after which conversations are deleted; 0 keeps them for ever."
+    )
+
+
+class SessionDefaults(Table):
+    """Conversations, unless a satellite has its own settings."""
+
+    backends: list[Name] = Field(
+        default=["bridge"],
+        min_length=1,
+        description="Names of the backends that answer; the next is tried when one fails.",
+    )
+    maximum: int = Field(default=20, ge=1, le=1000, description="How many sessions may be open at once.")
+    follow_up: FollowUp = Field(
+        default="auto", description="Whether to listen again after a reply; auto: when the reply asks something."
+    )
+    vad: Name = Field(default="silero", description="Name of the engine that tells speech from noise.")
+    pre_roll_s: float = Field(
+        default=0.5, ge=0, le=5, description="Seconds of sound from before the wake that are heard too."
+    )
+    silence_s: float = Field(default=0.6, ge=0.1, le=10, description="Seconds of quiet that end a turn.")
+    no_speech_s: float = Field(default=8, ge=0.5, le=120, description="Seconds to wait for somebody to begin to speak.")
+    maximum_s: float = Field(
+        default=30, ge=1, le=600, description="Seconds after which somebody speaking is cut short."
+    )
+    processing_s: float = Field(
+        default=30, ge=1, le=600, description="Seconds after which a reply that does not come fails."
+    )
+    idle_timeout_s: float = Field(
+        default=300, ge=1, le=86400, description="Seconds without activity that end a session."
+    )
+    max_duration_s: float = Field(
+        default=3600, ge=1, le=86400, description="Seconds after which a session ends in any case."
+    )
+
+
+class WakeDefaults(Table):
+    """Wake words, and how wakes are judged."""
+
+    engine: Name = Field(default="microwakeword", description="Name of the engine that listens for the wake words.")
+    words: list[_Text] = Field(
+        default=["okay_nabu"], description="The wake words; none: only buttons, MQTT and API wake."
+    )
+    cooldown_s: float = Field(
+        default=2, ge=0, le=60, description="Seconds after a turn in which a wake word is not believed."
+    )
+    max_age_s: float = Field(
+        default=10, gt=0, le=3600, description="Seconds after which a wake that says its time is stale."
+    )
+
+
+class Policy(Table):
+    """Limits, and which plugins may run."""
+
+    turns_per_minute: int = Field(default=30, ge=0, le=10000, description="Turns each satellite may take; 0: no limit.")
+    sessions_per_satellite: int = Field(
+        default=2, ge=0, le=1000, description="Sessions open at once on each; 0: no limit."
+    )
+    plugins: list[_Text] | None = Field(
+        default=None,
+        description="Names of the only plugins that may be loaded; not set: all.",
+        examples=[["bridge", "clock"]],
+    )
+
+
+class Log(Table):
+    """What is logged."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least important messages that are shown; DEBUG shows what people say."
+    )
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _upper(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
+
+class SatelliteStyle(Table):
+    """How replies sound."""
+
+    pace: float | None = Field(default=None, ge=0, le=1, description="Slow 0 to fast 1.", examples=[0.5])
+    warmth: float | None = Field(default=None, ge=0, le=1, description="Cool 0 to warm 1.", examples=[0.5])
+    expressiveness: float | None = Field(default=None, ge=0, le=1, description="Even 0 to lively 1.", examples=[0.5])
+    voice: _Text | None = Field(default=None, description="The engine's name of a voice.", examples=["en-gb"])
+
+
+class Satellite(Table):
+    """What one satellite does differently; what is not set here comes from the tables above."""
+
+    name: _Text | None = Field(default=None, description="Its name for people.", examples=["Kitchen"])
+    area: _Text | None = Field(default=None, description="The room it is in.", examples=["Kitchen"])
+    language: _Language | None = Field(default=None, description="Instead of [node] language.", examples=["en"])
+    backends: list[Name] | None = Field(
+        default=None, min_length=1, description="Instead of [session] backends.", examples=[["bridge"]]
+    )
+    wake_words: list[_Text] | None = Field(
+        default=None, description="Instead of [wake] words.", examples=[["hey_jarvis"]]
+    )
+    follow_up: FollowUp | None = Field(default=None, description="Instead of [session] follow_up.", examples=["never"])
+    style: SatelliteStyle | None = Field(default=None, description="How replies sound there.")
+    silence_s: float | None = Field(
+        default=None, ge=0.1, le=10, description="Instead of [session] silence_s.", examples=[0.8]
+    )
+
+
+class ComponentTable(BaseModel):
+    """A component: what it is, whether it runs, and its own settings, which its plugin checks."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, hide_input_in_errors=True)
+
+    kind: _Text | None = Field(default=None, description="What it is, as its plugin calls it; the table's name.")
+    enabled: bool = Field(default=True, description="Whether it runs.")
+
+    @property
+    def given(self) -> dict[str, object]:
+        """Its own settings, as they were given."""
+        return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> list[tuple[str | None, object]]:
+        # Nobody knows yet which of its settings are secret.
+        return [("kind", self.kind), ("enabled", self.enabled), ("given", sorted(self.given))]
