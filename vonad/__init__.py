@@ -4,7 +4,9 @@ Names are imported when first used, so that `import vonad` costs nothing that is
 checkers the same; a test holds the two together.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 __version__ = "0.1.0"
 
@@ -34,6 +36,18 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = ["__version__", *sorted(_MODULE_OF)]  # noqa: PLE0604
+
+
+class _Facade(ModuleType):
+    """Importing `vonad.skill` binds that module in this package, over the decorator of the same name: not here."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _MODULE_OF and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Facade
 
 
 def __getattr__(name: str) -> object:
