@@ -20,7 +20,7 @@ _HOME = {
         "Agent Detection Exchange Heard NotUnderstood Outcome Request SkillDesk SpeechToText TextToSpeech TurnDetector "
         "VoiceActivity VoiceActivityDetector WakeStream WakeWordDetector"
     ),
-    "vonad.errors": "CODES VonadError",
+    "vonad.errors": "CODES VonadError first_error",
     "vonad.events": "EVENTS Event",
     "vonad.frame": "CAPTURE_RATE Blocks Frame Samples silence",
     "vonad.frontend": "Frontend",
@@ -30,6 +30,7 @@ _HOME = {
     "vonad.plan": "Endpointing Plan Refusal SessionView Style Wake",
     "vonad.sentences": "Sentence Sentences SkillSentences WordList",
     "vonad.skill": "Allow AnySkill Call Deny NoArgs Skill SkillCall SkillResult skill",
+    "vonad.streams": "closing",
     "vonad.transport": "Line LineCapabilities Transport",
     "vonad.wav": "read_wav write_wav",
 }

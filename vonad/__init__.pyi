@@ -32,6 +32,7 @@ from vonad.engine import WakeStream as WakeStream
 from vonad.engine import WakeWordDetector as WakeWordDetector
 from vonad.errors import CODES as CODES
 from vonad.errors import VonadError as VonadError
+from vonad.errors import first_error as first_error
 from vonad.events import EVENTS as EVENTS
 from vonad.events import Event as Event
 from vonad.frame import CAPTURE_RATE as CAPTURE_RATE
@@ -69,6 +70,7 @@ from vonad.skill import Skill as Skill
 from vonad.skill import SkillCall as SkillCall
 from vonad.skill import SkillResult as SkillResult
 from vonad.skill import skill as skill
+from vonad.streams import closing as closing
 from vonad.transport import Line as Line
 from vonad.transport import LineCapabilities as LineCapabilities
 from vonad.transport import Transport as Transport

@@ -86,3 +86,9 @@ class VonadError(Exception):
 
     def __repr__(self) -> str:
         return f"VonadError({self.code!r}, {self.message!r})"
+
+
+def first_error(errors: BaseExceptionGroup[VonadError]) -> VonadError:
+    """The first of a group, however deep: one thing went wrong, and the rest followed from it."""
+    error = errors.exceptions[0]
+    return first_error(error) if isinstance(error, BaseExceptionGroup) else error

@@ -87,7 +87,7 @@ class Host(ABC):
 
         Waits up to 1 s for a free one, then raises overload; raises circuit_open while its breaker is open, and
         backend_unavailable when no such engine runs. What the body raises counts as the engine's failure, but for
-        cancellation and exceptions that are no failure (NotUnderstood).
+        cancellation and NotUnderstood; a defect becomes backend_step_failed.
         """
 
 

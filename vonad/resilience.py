@@ -100,7 +100,11 @@ class Pool(Generic[T]):
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[T]:
-        """The engine, for one stream. Raises circuit_open, or overload after waiting a second for a free stream."""
+        """The engine, for one stream. Raises circuit_open, or overload after waiting a second for a free stream.
+
+        What the body raises is the engine's failure; what is neither harmless nor a VonadError becomes
+        backend_step_failed.
+        """
         self.breaker.admit()
         try:
             await self._take()
@@ -118,9 +122,14 @@ class Pool(Generic[T]):
             else:
                 self.breaker.failed()
             raise
-        except Exception:
+        except Exception as error:
             self.breaker.failed()
-            raise
+            raise VonadError(
+                "backend_step_failed",
+                f"engine {self.breaker.name} failed: {type(error).__name__}: {error}",
+                op=self.breaker.name,
+                retryable=True,
+            ) from error
         except BaseException:
             self.breaker.abandoned()
             raise

@@ -1,6 +1,7 @@
 """An announcement: something the house was asked to say, and what became of it."""
 
 import asyncio
+import secrets
 from dataclasses import dataclass, field
 
 
@@ -13,6 +14,12 @@ class Announcement:
     done: asyncio.Future[bool]
     priority: int = 0
     interrupt: bool = False
+
+
+def new_announcement(text: str, *, id: str | None = None, priority: int = 0, interrupt: bool = False) -> Announcement:
+    """One that nobody has said yet; without an id it gets one."""
+    done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    return Announcement(id or secrets.token_hex(6), text, done, priority=priority, interrupt=interrupt)
 
 
 @dataclass(slots=True)

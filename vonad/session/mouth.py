@@ -9,6 +9,7 @@ from vonad.session.floor import Floor
 from vonad.session.machine import State, Trigger
 from vonad.session.turn import Turn
 from vonad.session.utterance import Utterance
+from vonad.streams import closing
 
 STALLED_S = 5.0
 """Silence in the middle of a reply after which its backend is taken to have lost the thread."""
@@ -95,8 +96,9 @@ class Mouth:
             return
         await utterance.sentence(text)
         try:
-            async for frame in floor.means.voice(text, floor.plan.language, floor.plan.style):
-                await utterance.put(replace(frame, turn=turn.number))
+            async with closing(floor.means.voice(text, floor.plan.language, floor.plan.style)) as frames:
+                async for frame in frames:
+                    await utterance.put(replace(frame, turn=turn.number))
         except VonadError as error:
             floor.tell_error(error, "tts")
         await utterance.end()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 
 from vonad.backend import Backend, Brief
-from vonad.errors import VonadError
+from vonad.errors import VonadError, first_error
 from vonad.events import coarse
 from vonad.frame import Frame
 from vonad.plan import Plan, SessionView, Wake
@@ -92,6 +92,12 @@ class Session:
         """The turn before."""
         return self._floor.last
 
+    @property
+    def speaking_text(self) -> str:
+        """What it is saying just now."""
+        turn = self._floor.turn
+        return turn.reply if turn is not None and self.state is State.SPEAKING else ""
+
     def view(self) -> SessionView:
         """A snapshot."""
         return self._floor.view()
@@ -112,7 +118,7 @@ class Session:
             message = f"backend {self.plan.backends[0]} did not open a dialogue within {limit:g} s"
             self._failed(VonadError("backend_start_failed", message, retryable=True))
         except* VonadError as errors:
-            self._failed(_first(errors))
+            self._failed(first_error(errors))
         except* Exception as errors:  # the session's boundary: a defect ends this session and no other
             log.exception("session %s failed", self.id)
             self._failed(VonadError("internal_error", f"session {self.id} failed: {errors.exceptions[0]!r}"))
@@ -441,9 +447,3 @@ class Session:
             turn.failed = True
             turn.heard = self._mouth.silence()
             self._rest(turn, follow_up=False)
-
-
-def _first(errors: BaseExceptionGroup[VonadError]) -> VonadError:
-    for error in errors.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("an exception group is never empty")

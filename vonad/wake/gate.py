@@ -21,16 +21,21 @@ UNSET_CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Gate:
-    """Judges wakes one after the other; an accepted one counts towards its satellite's rate."""
+    """Judges wakes one after the other; an accepted one counts towards its satellite's rate.
 
-    def __init__(self, clock: Clock, *, max_age_s: float, cooldown_s: float, turns_per_minute: int) -> None:
+    after: the gate before this one, whose memory it takes over when the settings change.
+    """
+
+    def __init__(
+        self, clock: Clock, *, max_age_s: float, cooldown_s: float, turns_per_minute: int, after: "Gate | None" = None
+    ) -> None:
         self._clock = clock
         self._max_age_s = max_age_s
         self._cooldown_s = cooldown_s
         self._turns_per_minute = turns_per_minute
-        self._seen: dict[str, float] = {}
-        self._turns: dict[str, deque[float]] = {}
-        self._rested: dict[str, float] = {}
+        self._seen: dict[str, float] = after._seen if after is not None else {}
+        self._turns: dict[str, deque[float]] = after._turns if after is not None else {}
+        self._rested: dict[str, float] = after._rested if after is not None else {}
 
     def rested(self, satellite: str) -> None:
         """The satellite waits for its wake word again: the cooldown begins."""

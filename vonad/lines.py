@@ -1,0 +1,164 @@
+"""Lines: every satellite that is connected, from the moment a transport offers it until it goes."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from vonad.bus import Bus
+from vonad.clock import Clock
+from vonad.ear import Ear
+from vonad.engine import Detection, WakeStream, WakeWordDetector
+from vonad.errors import VonadError
+from vonad.events import Event
+from vonad.parts import Part, Parts
+from vonad.plan import SATELLITE_ID, Wake
+from vonad.plans import own_settings
+from vonad.resilience import Backoff
+from vonad.session.session import Session
+from vonad.settings import Settings
+from vonad.transport import Line, Transport
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Satellite:
+    """A connected satellite. state: idle, listening, processing or responding."""
+
+    id: str
+    transport: str
+    line: Line
+    ear: Ear
+    session: Session | None = None
+    state: str = "idle"
+
+    def take(self, session: Session | None) -> None:
+        """The session that has its line from now on."""
+        self.session = session
+        self.ear.session = session
+
+
+class Lines:
+    """Satellites by id. wake: told of every wake that a detector finds, here or on the device."""
+
+    def __init__(self, parts: Parts, *, bus: Bus, clock: Clock, wake: Callable[[Wake], object]) -> None:
+        self._parts = parts
+        self._bus = bus
+        self._clock = clock
+        self._wake = wake
+        self._satellites: dict[str, Satellite] = {}
+        self._tasks: dict[str, tuple[Part, asyncio.Task[None]]] = {}
+
+    @property
+    def online(self) -> list[Satellite]:
+        """Those connected now."""
+        return list(self._satellites.values())
+
+    def find(self, satellite: str | None) -> Satellite | None:
+        """One that is connected, or None."""
+        return self._satellites.get(satellite or "")
+
+    def get(self, satellite: str) -> Satellite:
+        """One that is connected. Raises not_found, naming those that are."""
+        found = self.find(satellite)
+        if found is None:
+            raise VonadError("not_found", f"satellite {satellite!r} is not connected; {self.who()}", op="satellite")
+        return found
+
+    def who(self) -> str:
+        """A clause that names the satellites that are online."""
+        return f"online: {', '.join(sorted(self._satellites)) or 'none'}"
+
+    def serve(self, settings: Settings, group: asyncio.TaskGroup) -> None:
+        """Take the lines of every transport that runs and is not served yet."""
+        for part in self._parts.all("transports"):
+            served = self._tasks.get(part.name)
+            if not part.running or (served is not None and served[0] is part and not served[1].done()):
+                continue
+            work = self._serve_transport(part, settings, group)
+            self._tasks[part.name] = (part, group.create_task(work, name=f"transport {part.name}"))
+
+    def close(self) -> None:
+        """Take no more lines."""
+        for _, task in self._tasks.values():
+            task.cancel()
+
+    async def _serve_transport(self, part: Part, settings: Settings, group: asyncio.TaskGroup) -> None:
+        """The spawn boundary of a transport: whatever it raises, it is asked again after a pause."""
+        backoff = Backoff()
+        transport = part.component
+        while isinstance(transport, Transport) and part.running and not part.stop.is_set():
+            try:
+                async for line in transport.lines():
+                    backoff.reset()
+                    group.create_task(self._serve_line(part, line, settings, group), name=f"line {line.satellite}")
+            except VonadError as error:
+                self._ill(part, error.message)
+            except Exception as error:  # a defect of the transport's
+                log.debug("%s failed", part.label, exc_info=True)
+                self._ill(part, f"{type(error).__name__}: {error}")
+            await self._clock.sleep(backoff.next())
+
+    def _ill(self, part: Part, why: str) -> None:
+        log.warning("%s: %s", part.label, why)
+        self._bus.publish(Event("backend.health", {"name": part.label, "ok": False, "detail": why}))
+
+    async def _serve_line(self, part: Part, line: Line, settings: Settings, group: asyncio.TaskGroup) -> None:
+        """The spawn boundary of a line."""
+        name = line.satellite
+        if not SATELLITE_ID.fullmatch(name) or name in self._satellites:
+            why = "is connected already" if name in self._satellites else "is no id: a-z 0-9 _ -, at most 64"
+            log.error("%s: satellite %r was turned away: it %s", part.label, name, why)
+            return
+        async with AsyncExitStack() as stack:
+            ear = Ear(
+                line,
+                pre_roll_s=settings.session.pre_roll_s,
+                detector=await self._detector(name, settings, stack),
+                detected=lambda found: self._detected(name, found),
+            )
+            satellite = self._satellites[name] = Satellite(name, part.name, line, ear)
+            self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
+            log.info("satellite %s is online", name)
+            own = group.create_task(self._device_wakes(line), name=f"wakes of {name}")
+            reason = "it went away"
+            try:
+                await ear.run()
+            except VonadError as error:
+                reason = error.message
+            except Exception as error:  # a defect of the transport's
+                log.exception("satellite %s failed", name)
+                reason = f"{type(error).__name__}: {error}"
+            finally:
+                own.cancel()
+                del self._satellites[name]
+                if satellite.session is not None:
+                    satellite.session.close("transport_closed")
+                self._bus.publish(Event("satellite.offline", {"reason": reason}, name))
+                log.info("satellite %s is offline: %s", name, reason)
+
+    async def _detector(self, satellite: str, settings: Settings, stack: AsyncExitStack) -> WakeStream | None:
+        own = own_settings(settings, satellite).wake_words
+        words = settings.wake.words if own is None else own
+        if not words:
+            return None
+        try:
+            lease = self._parts.lease(WakeWordDetector, "wake", settings.wake.engine)
+            detector = await stack.enter_async_context(lease)
+            return detector.stream(words)
+        except VonadError as error:
+            log.warning("satellite %s hears no wake word: %s", satellite, error.message)
+            return None
+
+    def _detected(self, satellite: str, found: Detection) -> None:
+        at = self._clock.monotonic()
+        self._wake(Wake(satellite=satellite, source="detector", at=at, phrase=found.phrase, score=found.score))
+
+    async def _device_wakes(self, line: Line) -> None:
+        try:
+            async for wake in line.wakes():
+                self._wake(wake)
+        except Exception:  # a defect of the device's own detector leaves the line as it is
+            log.exception("satellite %s: its own wake word detector failed", line.satellite)

@@ -1,0 +1,306 @@
+"""Parts: the components that the configuration names, each opened in a task of its own, apart from all others."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from vonad.backend import Backend
+from vonad.clock import Clock
+from vonad.directories import Directories
+from vonad.engine import (
+    Agent,
+    NotUnderstood,
+    SpeechToText,
+    TextToSpeech,
+    TurnDetector,
+    VoiceActivityDetector,
+    WakeWordDetector,
+)
+from vonad.errors import VonadError
+from vonad.frontend import Frontend
+from vonad.history import Journal
+from vonad.host import Host, Role, Store, Voice
+from vonad.offer import Group, Offer
+from vonad.plugins import Plugins
+from vonad.resilience import Breaker, BreakerState, Pool
+from vonad.sentences import Sentences
+from vonad.settings import Settings
+from vonad.skill import Skill
+from vonad.skills.catalogue import Catalogue
+from vonad.tables import ComponentTable
+from vonad.transport import Transport
+
+log = logging.getLogger(__name__)
+
+E = TypeVar("E")
+
+ORDER: tuple[Group, ...] = ("engines", "backends", "skills", "transports", "frontends")
+"""What is opened before what; closed the other way round."""
+
+OPEN_S = 30.0
+"""How long a component may take to open: a model from a slow card, no more."""
+
+CLOSE_S = 3.0
+
+CONTRACTS: Mapping[str, type] = {
+    "stt": SpeechToText,
+    "tts": TextToSpeech,
+    "agent": Agent,
+    "vad": VoiceActivityDetector,
+    "turn": TurnDetector,
+    "wake": WakeWordDetector,
+    "backends": Backend,
+    "skills": Skill,
+    "transports": Transport,
+    "frontends": Frontend,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """A component and how it fares. reason: why it does not run."""
+
+    group: Group
+    name: str
+    table: ComponentTable
+    offer: Offer | None = None
+    component: object | None = None
+    pool: Pool[object] | None = None
+    reason: str = ""
+    settled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    closed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is open."""
+        return self.component is not None
+
+    @property
+    def label(self) -> str:
+        """As the configuration calls it."""
+        return f"[{self.group}.{self.name}]"
+
+
+class Parts:
+    """All parts by group and name. Nothing that a part does when it opens or closes reaches another.
+
+    changed: told of every part that opens, or fails to: (label, why it does not run; empty when it does).
+    """
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        *,
+        clock: Clock,
+        journal: Journal,
+        directories: Directories,
+        timezone: ZoneInfo,
+        voice: Voice,
+        satellites: Callable[[], Sequence[str]],
+        changed: Callable[[str, str], None],
+        breaker_changed: Callable[[str, BreakerState], None],
+    ) -> None:
+        self.catalogue = Catalogue()
+        self.timezone = timezone
+        self._plugins = plugins
+        self.clock = clock
+        self.journal = journal
+        self.directories = directories
+        self.voice = voice
+        self.satellites = satellites
+        self._changed = changed
+        self._breaker_changed = breaker_changed
+        self._parts: dict[tuple[Group, str], Part] = {}
+        self._language = "en"
+
+    def all(self, group: Group | None = None) -> list[Part]:
+        """Those there are, running or not, in the order of the configuration."""
+        return [part for part in self._parts.values() if group is None or part.group == group]
+
+    def get(self, group: Group, name: str) -> Part:
+        """A running part. Raises backend_unavailable with the reason it does not run."""
+        part = self._parts.get((group, name))
+        if part is None:
+            known = ", ".join(other.name for other in self.all(group)) or "none"
+            raise VonadError("backend_unavailable", f"[{group}.{name}] is not configured; there are: {known}", op=name)
+        if not part.running:
+            raise VonadError(
+                "backend_unavailable", f"{part.label} does not run: {part.reason}", op=name, retryable=True
+            )
+        return part
+
+    def engines(self, role: Role) -> list[str]:
+        """Names of the engines of a role that run."""
+        return [p.name for p in self.all("engines") if p.running and p.offer is not None and p.offer.role == role]
+
+    def pool(self, role: Role, name: str) -> Pool[object]:
+        """An engine with its streams and breaker. Raises backend_unavailable."""
+        part = self.get("engines", name)
+        if part.offer is None or part.offer.role != role or part.pool is None:
+            has = part.offer.role if part.offer is not None else "none"
+            raise VonadError("backend_unavailable", f"{part.label} is an engine for {has}, not for {role}", op=name)
+        return part.pool
+
+    @asynccontextmanager
+    async def lease(self, contract: type[E], role: Role, name: str) -> AsyncIterator[E]:
+        """An engine for one stream, as Host.engine lends it."""
+        async with self.pool(role, name).lease() as engine:
+            assert isinstance(engine, contract)
+            yield engine
+
+    async def apply(self, settings: Settings, group: asyncio.TaskGroup, *, only: Sequence[Group] = ORDER) -> list[str]:
+        """Close what is gone or changed, open what is new; returns when all have settled. What changed, by label."""
+        self._language = settings.node.language
+        wanted = {(kind, name): table for kind in only for name, table in _tables(settings, kind).items()}
+        gone = [part for key, part in self._parts.items() if key[0] in only and self._outdated(part, wanted.get(key))]
+        await self.close(gone)
+        changed = [part.label for part in gone]
+        for kind in only:
+            fresh = [
+                Part(kind, name, t) for (g, name), t in wanted.items() if g == kind and (g, name) not in self._parts
+            ]
+            for part in fresh:
+                self._parts[part.group, part.name] = part
+                group.create_task(self._live(part), name=f"part {part.label}")
+            for part in fresh:
+                await part.settled.wait()
+                changed.append(part.label)
+        return sorted(set(changed))
+
+    async def close(self, parts: Sequence[Part] | None = None) -> None:
+        """Close parts, by default all, in the reverse order of opening; one that refuses is left behind."""
+        closing = sorted(self.all() if parts is None else parts, key=lambda part: ORDER.index(part.group), reverse=True)
+        for part in closing:
+            part.stop.set()
+            self._parts.pop((part.group, part.name), None)
+            try:
+                async with self.clock.deadline(CLOSE_S):
+                    await part.closed.wait()
+            except TimeoutError:
+                log.warning("%s did not close within %g s and is left behind", part.label, CLOSE_S)
+
+    def _outdated(self, part: Part, table: ComponentTable | None) -> bool:
+        """Whether it must be opened again, or not at all: also when its plugin has been loaded anew."""
+        offer = self._plugins.offers.get((part.group, part.table.kind or part.name))
+        return not part.running or table != part.table or offer is not part.offer
+
+    async def _live(self, part: Part) -> None:
+        """The spawn boundary of a component: from opening to closing, whatever it raises is its own end."""
+        try:
+            async with self._opened(part) as component:
+                self._admit(part, component)
+                part.settled.set()
+                await part.stop.wait()
+        except VonadError as error:
+            self._failed(part, error.message)
+        except TimeoutError:
+            self._failed(part, f"it did not open within {OPEN_S:g} s")
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            log.debug("%s failed", part.label, exc_info=True)
+            self._failed(part, f"{type(error).__name__}: {error}")
+        finally:
+            if part.group == "skills" and isinstance(part.component, Skill):
+                self.catalogue.remove(part.component.name)
+            part.component = None
+            part.settled.set()
+            part.closed.set()
+
+    @asynccontextmanager
+    async def _opened(self, part: Part) -> AsyncIterator[object]:
+        offer = self._plugins.offer(part.group, part.table.kind or part.name)
+        part.offer = offer
+        try:
+            settings = offer.settings.model_validate(part.table.given)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(step) for step in first["loc"])
+            raise VonadError("invalid_config", f"{part.label} {where}: {first['msg']}") from None
+        context = offer.factory(settings, PartHost(self, part))
+        async with AsyncExitStack() as stack:
+            async with self.clock.deadline(OPEN_S):
+                component = await stack.enter_async_context(context)
+            yield component
+
+    def _admit(self, part: Part, component: object) -> None:
+        offer = part.offer
+        assert offer is not None
+        contract = CONTRACTS[offer.role or part.group]
+        if not isinstance(component, contract):
+            got = type(component).__name__
+            raise VonadError("plugin_error", f"{offer.plugin} offers a {got} where a {contract.__name__} is wanted")
+        if isinstance(component, Skill):
+            self.catalogue.add(component, offer.plugin)
+        if offer.role is not None:
+            breaker = Breaker(part.name, self.clock, self._breaker_changed)
+            streams = int(getattr(component, "streams", 1))
+            part.pool = Pool(component, breaker, streams=streams, clock=self.clock, harmless=(NotUnderstood,))
+        part.component = component
+        self._changed(part.label, "")
+
+    def _failed(self, part: Part, reason: str) -> None:
+        part.reason = reason
+        log.warning("%s does not run: %s", part.label, reason)
+        self._changed(part.label, reason)
+
+    @property
+    def language(self) -> str:
+        """The house's."""
+        return self._language
+
+
+class PartStore(Store):
+    """A component's values, under its own name."""
+
+    def __init__(self, journal: Journal, namespace: str) -> None:
+        self._journal = journal
+        self._namespace = namespace
+
+    async def get(self, key: str) -> str | None:
+        return await self._journal.get(self._namespace, key)
+
+    async def set(self, key: str, value: str | None) -> None:
+        await self._journal.set(self._namespace, key, value)
+
+
+class PartHost(Host):
+    """What one component is given of the house."""
+
+    def __init__(self, parts: Parts, part: Part) -> None:
+        self.name = part.name
+        self.language = parts.language
+        self.timezone = parts.timezone
+        self.clock = parts.clock
+        self.log = logging.getLogger(f"vonad.{part.group}.{part.name}")
+        self.config_dir = parts.directories.config
+        self.cache_dir = parts.directories.cache / part.name
+        self.store = PartStore(parts.journal, f"{part.group}.{part.name}")
+        self.service = parts.voice
+        self._parts = parts
+
+    @property
+    def satellites(self) -> Sequence[str]:
+        return self._parts.satellites()
+
+    @property
+    def sentences(self) -> Sentences:
+        return self._parts.catalogue.sentences
+
+    def engines(self, role: Role) -> Sequence[str]:
+        return self._parts.engines(role)
+
+    @asynccontextmanager
+    async def engine(self, role: Role, name: str) -> AsyncIterator[object]:  # type: ignore[override]
+        async with self._parts.lease(object, role, name) as engine:
+            yield engine
+
+
+def _tables(settings: Settings, group: Group) -> Mapping[str, ComponentTable]:
+    tables: Mapping[str, ComponentTable] = getattr(settings, group)
+    return {name: table for name, table in tables.items() if table.enabled}

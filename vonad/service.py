@@ -1,0 +1,356 @@
+"""The service: the one way in for every face. SessionService is about conversations, House about everything else."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from vonad.bus import Bus, Subscription
+from vonad.clock import Clock
+from vonad.errors import VonadError
+from vonad.events import Event
+from vonad.history import Journal, TurnView, WakeView
+from vonad.identity import NodeIdentity
+from vonad.plan import REFUSALS, Refusal, SessionView, Wake
+from vonad.plugins import Plugins, PluginStatus
+from vonad.runtime import Runtime
+from vonad.session.announcement import new_announcement
+from vonad.session.session import Session
+from vonad.session.turn import Turn
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 256
+"""Turns and announcements that can be waited for after they ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """A turn that is over."""
+
+    turn_id: str
+    session_id: str
+    transcript: str
+    reply: str
+    heard: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class SatelliteView:
+    """A satellite as others see it. state: idle, listening, processing or responding."""
+
+    id: str
+    name: str
+    area: str | None
+    state: str
+    online: bool
+    transport: str
+    session_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SkillView:
+    """A skill as others see it."""
+
+    name: str
+    description: str
+    sentences: tuple[str, ...]
+    risk: str
+    timeout_s: float
+    plugin: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAnswer:
+    """What became of a wake. reason: one of REFUSALS when it was refused."""
+
+    accepted: bool
+    reason: str = ""
+    detail: str = ""
+    session_id: str | None = None
+
+
+class SessionService:
+    """Conversations: create, start_turn, wait, interrupt, read, list, archive."""
+
+    def __init__(self, runtime: Runtime, clock: Clock) -> None:
+        self._runtime = runtime
+        self._clock = clock
+        self._turns: OrderedDict[str, tuple[str, Turn]] = OrderedDict()
+
+    async def create(
+        self,
+        *,
+        satellite: str | None = None,
+        initial_turn: Literal["run_immediately", "defer"] = "defer",
+        text: str | None = None,
+        backend: str | None = None,
+    ) -> SessionView:
+        """A new session. Raises malformed, not_found, session_limit, session_busy, backend_unavailable."""
+        if initial_turn == "run_immediately" and not text:
+            raise VonadError("malformed", "initial_turn run_immediately needs a text", op="create")
+        session = await self._runtime.create(satellite, backend)
+        if text and initial_turn == "run_immediately":
+            self.remember(session.id, session.ask(text))
+        return session.view()
+
+    async def start_turn(self, session_id: str, text: str) -> Turn:
+        """A turn from text. Raises session_not_found, session_busy."""
+        return self.remember(session_id, self._open(session_id).ask(text))
+
+    async def wait(self, turn_id: str, seconds: float) -> TurnResult:
+        """A turn's result once it is over. Raises not_found, timeout."""
+        if turn_id not in self._turns:
+            raise VonadError("not_found", f"no turn {turn_id!r} to wait for", op="wait")
+        session_id, turn = self._turns[turn_id]
+        try:
+            async with self._clock.deadline(seconds):
+                outcome = await asyncio.shield(turn.ended)
+        except TimeoutError:
+            raise VonadError("timeout", f"turn {turn_id} is not over after {seconds:g} s", op="wait") from None
+        return TurnResult(turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome)
+
+    async def interrupt(self, session_id: str) -> None:
+        """End the running turn. Raises session_not_found, session_not_running."""
+        if not self._open(session_id).stop("interrupt"):
+            raise VonadError("session_not_running", f"session {session_id} has no running turn", op="interrupt")
+
+    def read(self, session_id: str) -> SessionView:
+        """Raises session_not_found."""
+        return self._runtime.sessions.view(session_id)
+
+    def list(self, *, limit: int = 50, offset: int = 0) -> "list[SessionView]":
+        """Sessions open now and those closed not long ago, newest first."""
+        return list(self._runtime.sessions.views())[offset : offset + limit]
+
+    async def archive(self, session_id: str) -> None:
+        """Close it; it stays readable. Raises session_not_found."""
+        self.read(session_id)
+        for session in self._runtime.sessions.open:
+            if session.id == session_id:
+                session.close("user_ended")
+
+    def remember(self, session_id: str, turn: Turn) -> Turn:
+        """Keep a turn, so that it can be waited for."""
+        self._turns[turn.id] = (session_id, turn)
+        while len(self._turns) > REMEMBERED:
+            self._turns.popitem(last=False)
+        return turn
+
+    def _open(self, session_id: str) -> Session:
+        return self._runtime.sessions.get(session_id)
+
+
+class House:
+    """Satellites, wakes, announcements, history, skills, plugins.
+
+    reloaded: reads the configuration again and takes it up; the labels of what changed.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        sessions: SessionService,
+        *,
+        node: NodeIdentity,
+        version: str,
+        bus: Bus,
+        journal: Journal,
+        plugins: Plugins,
+        clock: Clock,
+        reloaded: Callable[[], Awaitable[list[str]]],
+    ) -> None:
+        self.node = node
+        self.version = version
+        self._runtime = runtime
+        self._sessions = sessions
+        self._bus = bus
+        self._journal = journal
+        self._plugins = plugins
+        self._clock = clock
+        self._reloaded = reloaded
+        self._ready = False
+        self._ill: dict[str, str] = {}
+
+    # Satellites
+
+    def satellites(self) -> list[SatelliteView]:
+        """Those connected, and those configured that are not."""
+        tables = self._runtime.settings.satellites
+        views = []
+        for satellite in self._runtime.lines.online:
+            own = tables.get(satellite.id)
+            session = satellite.session
+            views.append(
+                SatelliteView(
+                    satellite.id,
+                    (own.name if own is not None else None) or satellite.id,
+                    own.area if own is not None else None,
+                    satellite.state,
+                    online=True,
+                    transport=satellite.transport,
+                    session_id=session.id if session is not None and not session.over else None,
+                )
+            )
+        online = {view.id for view in views}
+        for name, table in tables.items():
+            if name not in online:
+                views.append(SatelliteView(name, table.name or name, table.area, "idle", False, "", None))  # noqa: FBT003
+        return views
+
+    def wake(self, wake: Wake) -> WakeAnswer:
+        """Open a microphone; never raises, always counted."""
+        outcome = self._runtime.wake(wake)
+        if isinstance(outcome, Refusal):
+            return WakeAnswer(accepted=False, reason=outcome.reason, detail=outcome.detail)
+        return WakeAnswer(accepted=True, session_id=outcome.id)
+
+    def refuse(self, *, satellite: str, source: str, reason: str, detail: str, id: str | None = None) -> None:
+        """Count a wake that could not even be decoded."""
+        assert reason in REFUSALS
+        wake = Wake(satellite=satellite, source=source, at=self._clock.monotonic(), id=id)
+        self._runtime.refuse(wake, Refusal(reason, detail))
+
+    async def text(self, satellite: str, text: str, *, id: str | None = None) -> Turn:
+        """A turn as if spoken. Raises not_found, rate_limited, session_busy, session_limit."""
+        turn = await self._runtime.text(satellite, text, request_id=id)
+        return self._sessions.remember(turn.id.rsplit("-", 1)[0], turn)
+
+    def say(
+        self,
+        satellite: str,
+        text: str,
+        *,
+        id: str | None = None,
+        priority: int = 0,
+        interrupt: bool = False,
+    ) -> str:
+        """Queue an announcement; its id, which `say.finished` repeats. Raises not_found, overload."""
+        announcement = new_announcement(text, id=id, priority=priority, interrupt=interrupt)
+        self._runtime.say(satellite, announcement)
+        return announcement.id
+
+    def stop(self, satellite: str) -> bool:
+        """End playback, turn and follow-up at once. False when there was nothing to stop. Raises not_found."""
+        session = self._runtime.lines.get(satellite).session
+        return session is not None and session.stop()
+
+    # History
+
+    async def history(
+        self,
+        *,
+        limit: int = 20,
+        search: str | None = None,
+        satellite: str | None = None,
+        before: datetime | None = None,
+    ) -> list[TurnView]:
+        """Turns, oldest first. Raises persistence_disabled, store_error."""
+        return await self._journal.history(limit=limit, search=search, satellite=satellite, before=before)
+
+    async def turn(self, turn_id: str) -> TurnView:
+        """One turn. Raises not_found."""
+        return await self._journal.turn(turn_id)
+
+    async def wakes(self, *, limit: int = 50) -> list[WakeView]:
+        """Wakes, accepted and refused, oldest first."""
+        return await self._journal.wakes(limit=limit)
+
+    async def delete_history(
+        self,
+        *,
+        last: bool = False,
+        everything: bool = False,
+        before: datetime | None = None,
+        satellite: str | None = None,
+    ) -> int:
+        """Really delete; how many turns that were."""
+        return await self._journal.delete(last=last, everything=everything, before=before, satellite=satellite)
+
+    def export_history(self) -> AsyncIterator[dict[str, object]]:
+        """Every turn, as stored."""
+        return self._journal.export()
+
+    # The house
+
+    def skills(self) -> list[SkillView]:
+        """The skills that run."""
+        return [
+            SkillView(
+                entry.skill.name,
+                entry.skill.description,
+                tuple(sentence.template for sentence in entry.sentences.sentences),
+                entry.skill.risk,
+                entry.skill.timeout_s,
+                entry.plugin,
+            )
+            for entry in self._runtime.parts.catalogue
+        ]
+
+    def plugins(self) -> list[PluginStatus]:
+        """Every plugin found."""
+        return list(self._plugins.statuses)
+
+    def info(self) -> dict[str, object]:
+        """What `info` on MQTT says."""
+        return {
+            "version": self.version,
+            "node": self.node.id,
+            "name": self.node.name,
+            "plugins": {
+                status.name: {"version": status.version, "running": status.running, "reason": status.reason}
+                for status in self.plugins()
+            },
+            "satellites": [view.id for view in self.satellites() if view.online],
+        }
+
+    def health(self) -> dict[str, object]:
+        """Whether everything that should run does, and what does not."""
+        parts = {part.label: part.reason for part in self._runtime.parts.all() if not part.running}
+        ill = {**parts, **self._ill}
+        return {"ok": not ill, "ready": self._ready, "parts": ill}
+
+    def report(self, name: str, *, ok: bool, detail: str = "") -> None:
+        """A part of the house says how it is; published when that changes."""
+        was = self._ill.get(name)
+        if ok:
+            self._ill.pop(name, None)
+        else:
+            self._ill[name] = detail
+        if was != self._ill.get(name):
+            self._bus.publish(Event("backend.health", {"name": name, "ok": ok, "detail": detail}))
+
+    def now_ready(self) -> None:
+        """Start-up is over."""
+        self._ready = True
+
+    def ready(self) -> bool:
+        """Whether start-up is over."""
+        return self._ready
+
+    async def reload(self) -> list[str]:
+        """Read the configuration and the drop-in plugins again. Raises invalid_config: then all stays as it was."""
+        changed = await self._reloaded()
+        self._bus.publish(Event("plugins.changed"))
+        return changed
+
+    def error(self, code: str, message: str, *, op: str, satellite: str | None = None, id: str | None = None) -> None:
+        """Publish that a request failed."""
+        self._bus.publish(Event("error", {"code": code, "message": message, "op": op, "id": id}, satellite))
+
+    def events(self, *, limit: int = 1_000) -> AbstractContextManager[Subscription]:
+        """Everything that happens from now on."""
+        return self._bus.subscribe(limit=limit)
+
+
+class Service:
+    """Both of them."""
+
+    def __init__(self, sessions: SessionService, house: House) -> None:
+        self.sessions = sessions
+        self.house = house
