@@ -1,0 +1,231 @@
+"""A small house for tests of its HTTP face: real events on a real Bus, everything else by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+
+from vonad import Event, SessionView, SystemClock, VonadError, Wake
+from vonad.bus import Bus
+from vonad.web.api import build_app
+from vonad.web.events import Events
+from vonad.web.server import serve_web
+
+
+def view(session_id: str, **changes) -> SessionView:
+    facts = {"conversation_id": "c1", "satellite": None, "state": "idle", "turn": 0, "backend": "bridge"}
+    return SessionView(session_id=session_id, created="2025-11-21T00:00:00.000Z", **(facts | changes))
+
+
+@dataclass
+class Past:
+    turn_id: str = "s1-1"
+    session_id: str = "s1"
+    satellite: str | None = "desk"
+    ts: str = "2025-11-21T00:00:00.000Z"
+    transcript: str | None = "what time is it"
+    reply: str | None = "It is noon."
+    heard: str | None = "It is noon."
+    outcome: str | None = "completed"
+    skills: tuple[str, ...] = ("clock",)
+
+
+class FakeSessions:
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.views = {"s1": view("s1")}
+        self.asked: list[tuple[str, str]] = []
+        self.slow = False
+
+    async def create(self, *, satellite=None, initial_turn="defer", text=None, backend=None):
+        if satellite not in (None, "desk"):
+            raise VonadError("not_found", f"no satellite {satellite!r}; there is: desk")
+        self.views["s2"] = view("s2", satellite=satellite)
+        return self.views["s2"]
+
+    async def start_turn(self, session_id, text):
+        self.read(session_id)
+        if text == "busy":
+            raise VonadError("session_busy", f"session {session_id} is answering", retryable=True, retry_after_ms=1500)
+        self.asked.append((session_id, text))
+        return SimpleNamespace(id=f"{session_id}-1")
+
+    async def wait(self, turn_id, seconds):
+        if self.slow:
+            raise VonadError("timeout", f"turn {turn_id} is not over after {seconds:g} s")
+        session_id = turn_id.rsplit("-", 1)[0]
+        return SimpleNamespace(
+            turn_id=turn_id,
+            session_id=session_id,
+            transcript="what time is it",
+            reply="It is noon.",
+            heard="",
+            outcome="completed",
+        )
+
+    async def interrupt(self, session_id):
+        self.read(session_id)
+        raise VonadError("session_not_running", f"session {session_id} has no running turn")
+
+    def read(self, session_id):
+        if session_id not in self.views:
+            raise VonadError("session_not_found", f"no session {session_id!r}")
+        return self.views[session_id]
+
+    def list(self, *, limit=50, offset=0):
+        return list(self.views.values())[offset : offset + limit]
+
+    async def archive(self, session_id):
+        self.read(session_id)
+        del self.views[session_id]
+
+
+class FakeHouse:
+    version = "0.0.test"
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.woken: list[Wake] = []
+        self.refused: list[tuple[str, str]] = []
+        self.errors: list[str] = []
+        self.said: list[str] = []
+        self.deleted: dict[str, object] = {}
+        self.refuse_next = ""
+        self.is_ready = True
+        self.broken = False
+
+    def satellites(self):
+        state = {"id": "desk", "name": "Desk", "area": None, "state": "idle", "online": True}
+        return [SimpleNamespace(**state, transport="desk", session_id=None)]
+
+    def wake(self, wake):
+        self.woken.append(wake)
+        reason = self.refuse_next or ("" if wake.satellite == "desk" else "unknown_satellite")
+        return SimpleNamespace(accepted=not reason, reason=reason, detail="", session_id=None if reason else "s2")
+
+    def refuse(self, *, satellite, source, reason, detail, id=None):
+        self.refused.append((satellite, reason))
+
+    def error(self, code, message, *, op, satellite=None, id=None):
+        self.errors.append(message)
+
+    async def text(self, satellite, text, *, id=None):
+        return SimpleNamespace(id="s2-1")
+
+    def say(self, satellite, text, *, id=None, priority=0, interrupt=False):
+        self.said.append(text)
+        if text != "never":
+            self.bus.publish(Event("say.finished", {"id": id or "a1", "ok": True}, satellite))
+        return id or "a1"
+
+    def stop(self, satellite):
+        return True
+
+    async def history(self, *, limit=20, search=None, satellite=None, before=None):
+        if self.broken:
+            raise RuntimeError("a defect, with /secret/path in it")
+        return [Past()][:limit]
+
+    async def turn(self, turn_id):
+        if turn_id != "s1-1":
+            raise VonadError("not_found", f"no turn {turn_id!r}")
+        return Past()
+
+    async def wakes(self, *, limit=50):
+        return [{"satellite": "desk", "accepted": True}]
+
+    async def delete_history(self, *, last=False, everything=False, before=None, satellite=None):
+        self.deleted = {"last": last, "everything": everything, "before": before, "satellite": satellite}
+        return 3
+
+    async def export_history(self):
+        for number in range(3):
+            yield {"turn_id": f"s1-{number}", "transcript": "größer"}
+
+    def skills(self):
+        return [
+            SimpleNamespace(
+                name="clock",
+                description="Tells the time",
+                sentences=("what time is it",),
+                risk="read",
+                timeout_s=5.0,
+                plugin="clock",
+            )
+        ]
+
+    def plugins(self):
+        return [
+            SimpleNamespace(
+                name="clock",
+                origin="bundled",
+                version="1",
+                location="vonad_clock",
+                offers=("skill:clock",),
+                running=True,
+                reason="",
+            )
+        ]
+
+    async def reload(self):
+        return ["[skills.clock]"]
+
+    def health(self):
+        return {"ok": False, "ready": self.is_ready, "parts": {"[engines.espeak]": "it is mute"}}
+
+    def ready(self):
+        return self.is_ready
+
+    def events(self, *, limit=1000):
+        return self.bus.subscribe(limit=limit)
+
+
+@dataclass
+class Served:
+    """A house that is served."""
+
+    socket: Path
+    port: int
+    house: FakeHouse
+    sessions: FakeSessions
+    bus: Bus
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def client(self, **options) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(uds=str(self.socket), verify=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://vonad", timeout=10, **options)
+
+
+def unserved() -> tuple[Served, httpx.AsyncClient]:
+    """A fake house and a client that talks to its application directly, as if through the socket."""
+    bus = Bus("test", SystemClock())
+    world = Served(Path(), 0, FakeHouse(bus), FakeSessions(bus), bus)
+    app = build_app(SimpleNamespace(sessions=world.sessions, house=world.house), Events(lambda limit: bus.subscribe()))
+    return world, httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://vonad", timeout=10)
+
+
+@asynccontextmanager
+async def served(directory: Path, *, port: int | None = None) -> AsyncIterator[Served]:
+    """Serve a fake house on a socket in `directory`, and on a port if one is given."""
+    bus = Bus("test", SystemClock())
+    world = Served(directory / "vonad.sock", port or 0, FakeHouse(bus), FakeSessions(bus), bus)
+    service = SimpleNamespace(sessions=world.sessions, house=world.house)
+    settings = SimpleNamespace(web=SimpleNamespace(enabled=port is not None, port=port))
+    ready = asyncio.Event()
+
+    async def serve() -> None:
+        await serve_web(settings, service, socket_path=world.socket, stop=world.stop, ready=ready)
+        world.done.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve())
+        await asyncio.wait_for(ready.wait(), 10)
+        try:
+            yield world
+        finally:
+            world.stop.set()

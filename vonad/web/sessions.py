@@ -1,0 +1,69 @@
+"""/api/sessions: conversations."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+
+from vonad.service import Service
+from vonad.web.events import Events, EventStream
+from vonad.web.shapes import NewSession, NewTurn, Reply, Session, TurnStarted
+
+LONGEST_WAIT_S = 300.0
+
+Wait = Annotated[
+    float | None,
+    Query(gt=0, le=LONGEST_WAIT_S, allow_inf_nan=False, description="seconds to wait for the end"),
+]
+LastEventId = Annotated[str | None, Header(description="the last event seen: what came after it is sent again")]
+
+
+def routes(service: Service, events: Events) -> APIRouter:
+    """The endpoints."""
+    router = APIRouter(prefix="/api/sessions", tags=["sessions"])
+    sessions = service.sessions
+
+    @router.post("", status_code=201, response_model=Session)
+    async def create(wanted: NewSession) -> object:
+        """Open a session; with `run_immediately` its first turn begins, from `text` or by opening the microphone."""
+        return await sessions.create(
+            satellite=wanted.satellite, initial_turn=wanted.initial_turn, text=wanted.text, backend=wanted.backend
+        )
+
+    @router.get("", response_model=list[Session])
+    async def sessions_now(
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50, offset: Annotated[int, Query(ge=0)] = 0
+    ) -> object:
+        """The sessions, the latest first."""
+        return sessions.list(limit=limit, offset=offset)
+
+    @router.get("/{session_id}", response_model=Session)
+    async def session(session_id: str) -> object:
+        """One session."""
+        return sessions.read(session_id)
+
+    @router.post("/{session_id}/turns", status_code=202, response_model=TurnStarted | Reply)
+    async def turn(session_id: str, said: NewTurn, response: Response, wait: Wait = None) -> object:
+        """Say something: 202 at once, or with `wait` 200 and the reply. A busy session answers session_busy."""
+        started = await sessions.start_turn(session_id, said.text)
+        if wait is None:
+            return TurnStarted(turn_id=started.id, session_id=session_id)
+        response.status_code = 200
+        return Reply.model_validate(await sessions.wait(started.id, wait))
+
+    @router.post("/{session_id}/interrupt", status_code=204)
+    async def interrupt(session_id: str) -> None:
+        """Cut the running turn short."""
+        await sessions.interrupt(session_id)
+
+    @router.delete("/{session_id}", status_code=204)
+    async def archive(session_id: str) -> None:
+        """Close the session; what was said stays in the history."""
+        await sessions.archive(session_id)
+
+    @router.get("/{session_id}/events", status_code=200, response_class=EventStream)
+    async def session_events(session_id: str, last_event_id: LastEventId = None) -> EventStream:
+        """The session's events as they happen (server-sent), until it is closed."""
+        sessions.read(session_id)
+        return events.stream(session_id=session_id, after=last_event_id)
+
+    return router
