@@ -98,15 +98,15 @@ class _Check:
         except Exception as error:
             yield self._sources.problem(place, f"its plugin could not check it ({type(error).__name__})")
         for key in given:
-            if is_secret(model, (key,)) and self._sources.in_open_file((*place, key)):
-                yield self._sources.problem((*place, key), "every user of this machine can read this file: chmod 600")
+            if is_secret(model, (key,)) and (exposed := self._sources.exposed((*place, key))):
+                yield exposed
 
     def _unoffered(self, group: str, kind: str) -> str:
         one = group.removesuffix("s")
         if kind in self._idle:
             return f"no {one} {kind!r}: the plugin {kind} does not run: {self._idle[kind]}"
         kinds = [offered for of, offered in self._offers if of == group]
-        return f"no plugin offers a {one} {kind!r}; {suggestion(kind, kinds)}".replace("a engine", "an engine")
+        return f"no plugin offers {'an' if one == 'engine' else 'a'} {one} {kind!r}; {suggestion(kind, kinds)}"
 
     def _backends(self, place: tuple[str, ...], names: Sequence[str]) -> Iterator[Problem]:
         for number, name in enumerate(names):

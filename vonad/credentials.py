@@ -25,14 +25,8 @@ def fill_in(mqtt: dict[str, object], sources: Sources, environ: Mapping[str, str
         given = mqtt.get(key)
         if isinstance(given, str) and given:
             mqtt[key] = str(folder / (home(environ) / given[2:] if given.startswith("~/") else given))
-    if sources.file and sources.in_open_file(_PASSWORD):
-        line = sources.file.lines[_PASSWORD]
-        yield Problem(
-            str(sources.file.path),
-            line,
-            "[mqtt] password",
-            f"every user of this machine can read it here: chmod 600 {sources.file.path}, or use password_file",
-        )
+    if exposed := sources.exposed(_PASSWORD):
+        yield exposed
     yield from _password(mqtt, sources, environ)
     if isinstance(ca_file := mqtt.get("ca_file"), str) and not Path(ca_file).is_file():
         yield sources.problem(_CA_FILE, f"no such file: {ca_file}")

@@ -21,10 +21,13 @@ class Sources:
         names = _names(place)
         return self._in_file(names) or self.variable(place) is not None
 
-    def in_open_file(self, place: Location) -> bool:
-        """Whether it stands in a file that every user of the machine can read."""
+    def exposed(self, place: Location) -> Problem | None:
+        """The problem of a secret that stands in a file which every user of the machine can read."""
         names = _names(place)
-        return self.file is not None and self.file.open_to_others and names in self.file.lines
+        if self.file is None or not self.file.open_to_others or names not in self.file.lines:
+            return None
+        mend = f"every user of this machine can read it here: chmod 600 {self.file.path}"
+        return Problem(str(self.file.path), self.file.lines[names], where(place), mend)
 
     def problem(self, place: Location, message: str) -> Problem:
         """A problem with the value at a place, put where its owner will find it."""

@@ -31,12 +31,12 @@ class Node(Table):
     """This installation."""
 
     id: Name | None = Field(
-        default=None, description="Its name in topics; made once from the host name.", examples=["home"]
+        default=None, description="Its name in topics; by default made once from the host name.", examples=["home"]
     )
-    name: _Text | None = Field(default=None, description="Its name for people; the host name.", examples=["Home"])
+    name: _Text | None = Field(default=None, description="Its name for people; by default the host name.", examples=["Home"])
     language: _Language = Field(default="en", description="The language that is spoken, as an ISO 639 code.")
     timezone: str | None = Field(
-        default=None, description="Time zone of what skills say; the system's.", examples=["Europe/Berlin"]
+        default=None, description="Time zone of what skills say; by default the system's.", examples=["Europe/Berlin"]
     )
 
     @field_validator("timezone")
