@@ -25,6 +25,7 @@ class MicroWakeWordSettings(BaseModel):
     threshold: Threshold | None = Field(
         None,
         description="How sure it must be, 0 to 1, for every wake word; by default what each model states.",
+        examples=[0.9],
     )
     thresholds: dict[str, Threshold] = Field(
         default_factory=dict,
