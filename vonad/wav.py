@@ -65,10 +65,6 @@ def write_wav(frames: Sequence[Frame]) -> bytes:
     return header + body
 
 
-def _chunk(tag: bytes, body: bytes) -> bytes:
-    return tag + len(body).to_bytes(4, "little") + body
-
-
 def _layout(body: bytes, name: str) -> tuple[int, int, int, int]:
     """(format, channels, rate, bits)"""
     if len(body) < 16:
