@@ -1,0 +1,16 @@
+"""History: one SQLite database of what was said, done and refused, written by one task, read beside it."""
+
+from vonad.history.journal import Journal
+from vonad.history.opening import open_journal
+from vonad.history.records import SkillRun, TurnDetail, TurnRecord, TurnView, UnknownAction, WakeView
+
+__all__ = [
+    "Journal",
+    "SkillRun",
+    "TurnDetail",
+    "TurnRecord",
+    "TurnView",
+    "UnknownAction",
+    "WakeView",
+    "open_journal",
+]

@@ -1,0 +1,264 @@
+"""The Journal: what happened in the house, written by those who did it, read by those who ask."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from vonad.clock import Clock
+from vonad.engine import Exchange
+from vonad.errors import VonadError
+from vonad.history import queries, store, writes
+from vonad.history.database import Work
+from vonad.history.deletion import Deletion, Which
+from vonad.history.file import File
+from vonad.history.reader import Reader
+from vonad.history.records import TurnDetail, TurnRecord, TurnView, UnknownAction, WakeView, moment
+from vonad.history.writer import Writer
+
+T = TypeVar("T")
+
+MOST = 100_000
+"""Rows that one reading returns at most."""
+
+PAGE = 200
+"""Turns read in one go by an export, between other readings."""
+
+
+class Journal:
+    """What sessions write to and faces read from.
+
+    Writing never blocks and never raises: each verb returns a future that becomes True once the row is on disk, False
+    when it is not (it may still be written later; it was never promised). Reading raises persistence_disabled when
+    history is switched off, store_error when the file cannot be read.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        group: asyncio.TaskGroup,
+        *,
+        file: File | None = None,
+        writer: Writer | None = None,
+        reader: Reader | None = None,
+    ) -> None:
+        self._clock = clock
+        self._group = group
+        self._file = file
+        self._writer = writer
+        self._reader = reader
+        self._last_wake = 0
+
+    # How it is
+
+    @property
+    def healthy(self) -> bool:
+        """Whether what is written is kept."""
+        return self._file is None or self._file.healthy
+
+    @property
+    def detail(self) -> str:
+        """What is wrong and the remedy, or what happened to a damaged file; else empty."""
+        return self._file.detail if self._file is not None else ""
+
+    @property
+    def on_health(self) -> Callable[[bool, str], None] | None:
+        """Told (healthy, detail) at each change; and when it is set, if there already is something to tell."""
+        return self._file.on_health if self._file is not None else None
+
+    @on_health.setter
+    def on_health(self, tell: Callable[[bool, str], None] | None) -> None:
+        if self._file is None:
+            return
+        self._file.on_health = tell
+        if tell is not None and self.detail:
+            tell(self.healthy, self.detail)
+
+    @property
+    def recovered(self) -> tuple[UnknownAction, ...]:
+        """Skills that had begun when vonad crashed: nobody knows whether they acted."""
+        return self._file.recovered if self._file is not None else ()
+
+    @property
+    def dropped(self) -> int:
+        """Rows given up for want of room."""
+        return self._writer.dropped if self._writer is not None else 0
+
+    # Writing
+
+    def session_opened(
+        self, session_id: str, conversation_id: str, satellite: str | None, backend: str, purpose: str
+    ) -> asyncio.Future[bool]:
+        """A session begins."""
+        rows = writes.session_opened(session_id, conversation_id, satellite, backend, purpose, at=self._now())
+        return self._write("session", rows, durable=False)
+
+    def session_closed(self, session_id: str, reason: str) -> asyncio.Future[bool]:
+        """It is over."""
+        return self._write("session", writes.session_closed(session_id, reason, at=self._now()), durable=False)
+
+    def turn_started(  # noqa: PLR0917
+        self, turn_id: str, session_id: str, conversation_id: str, satellite: str | None, number: int, source: str
+    ) -> asyncio.Future[bool]:
+        """A turn begins: from now on a crash leaves it behind as interrupted."""
+        rows = writes.turn_started(turn_id, session_id, conversation_id, satellite, number, source, at=self._now())
+        return self._write("turn", rows, durable=True)
+
+    def turn_ended(self, turn_id: str, record: TurnRecord) -> asyncio.Future[bool]:
+        """It is over."""
+        return self._write("turn", writes.turn_ended(turn_id, record, at=self._now()), durable=True)
+
+    def wake(
+        self,
+        satellite: str | None,
+        source: str,
+        phrase: str | None,
+        score: float | None,
+        *,
+        accepted: bool,
+        reason: str,
+        detail: str,
+    ) -> asyncio.Future[bool]:
+        """A wake came. reason: why it was refused."""
+        now = self._now()
+        self._last_wake = max(self._last_wake + 1, now * 1000)
+        rows = writes.wake(
+            self._last_wake,
+            satellite,
+            source,
+            phrase,
+            score,
+            accepted=accepted,
+            reason=reason,
+            detail=detail,
+            at=now,
+        )
+        return self._write("wake", rows, durable=False)
+
+    def skill_started(
+        self, call_id: str, turn_id: str, name: str, risk: str, arguments_summary: str
+    ) -> asyncio.Future[bool]:
+        """A skill is about to act; one that changes anything must wait for True."""
+        rows = writes.skill_started(call_id, turn_id, name, risk, arguments_summary, at=self._now())
+        return self._write("audit", rows, durable=risk != "read")
+
+    def skill_ended(self, call_id: str, outcome: str, duration_ms: float, detail: str) -> asyncio.Future[bool]:
+        """What came of it: done, failed, timeout, rejected or cancelled."""
+        return self._write("audit", writes.skill_ended(call_id, outcome, duration_ms, detail), durable=False)
+
+    # Reading
+
+    async def history(
+        self,
+        limit: int = 20,
+        search: str | None = None,
+        satellite: str | None = None,
+        before: datetime | None = None,
+    ) -> list[TurnView]:
+        """The latest turns that match, oldest first. search: every word must begin a word that was said."""
+        work = partial(queries.history, limit=_within(limit), search=search, satellite=satellite, before=before)
+        return await self._read(work)
+
+    async def turn(self, turn_id: str) -> TurnDetail:
+        """All of one turn; `last` is the latest. Raises not_found."""
+        return await self._read(partial(queries.turn, turn_id=turn_id))
+
+    async def wakes(self, limit: int = 50) -> list[WakeView]:
+        """The latest wakes, oldest first."""
+        return await self._read(partial(queries.wakes, limit=_within(limit)))
+
+    async def recent(self, conversation_id: str, limit: int = 20) -> list[Exchange]:
+        """The latest exchanges of a conversation, oldest first."""
+        return await self._read(partial(queries.recent, conversation_id=conversation_id, limit=_within(limit)))
+
+    async def export(self) -> AsyncIterator[dict[str, object]]:
+        """Every turn with all that is known of it, in the order they began."""
+        after = 0
+        while True:
+            after, details = await self._read(partial(queries.page, after=after, limit=PAGE))
+            for detail in details:
+                yield asdict(detail)
+            if not details:
+                return
+
+    # Deleting
+
+    async def delete(
+        self,
+        *,
+        last: bool = False,
+        everything: bool = False,
+        before: datetime | None = None,
+        satellite: str | None = None,
+    ) -> int:
+        """Really delete turns and what belongs to them; how many turns that were.
+
+        before and satellite narrow each other; last is the latest ended turn. Goes on when the caller is cancelled.
+        Raises malformed when nothing was said to be deleted, store_error when it could not be.
+        """
+        if not (last or everything or before is not None or satellite is not None):
+            raise VonadError("malformed", "say what to delete: last, everything, before or satellite", op="history")
+        writer, reader = self._open_for_writing()
+        which = Which(last=last, before=moment(before) if before is not None else None, satellite=satellite)
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._group.create_task(_delete(Deletion(writer, reader), which, answer), name="history deletion")
+        return await answer
+
+    # The parts' own values
+
+    async def get(self, namespace: str, key: str) -> str | None:
+        """A value, or None."""
+        return await self._read(partial(store.get, namespace=namespace, key=key))
+
+    async def set(self, namespace: str, key: str, value: str | None) -> None:
+        """Keep a value for good: it is on disk on return. None forgets it."""
+        writer, _ = self._open_for_writing()
+        await writer.do(partial(store.put, namespace=namespace, key=key, value=value))
+
+    def _now(self) -> int:
+        return moment(self._clock.now())
+
+    def _write(self, kind: str, rows: Sequence[writes.Statement], *, durable: bool) -> asyncio.Future[bool]:
+        if self._writer is not None:
+            return self._writer.write(kind, rows, durable=durable)
+        nowhere: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        nowhere.set_result(False)
+        return nowhere
+
+    async def _read(self, work: Work[T]) -> T:
+        if self._reader is None:
+            raise _disabled()
+        if self._writer is not None:
+            await self._writer.settled()
+        return await self._reader.read(work)
+
+    def _open_for_writing(self) -> tuple[Writer, Reader]:
+        if self._reader is None:
+            raise _disabled()
+        if self._writer is None:
+            raise VonadError("invalid_state", "the history is open for reading only", op="history")
+        return self._writer, self._reader
+
+
+async def _delete(deletion: Deletion, which: Which, answer: asyncio.Future[int]) -> None:
+    """Delete, also when whoever asked has gone meanwhile."""
+    try:
+        count = await deletion.run(which, asked=True)
+    except VonadError as error:
+        if not answer.done():
+            answer.set_exception(error)
+    else:
+        if not answer.done():
+            answer.set_result(count)
+
+
+def _within(limit: int) -> int:
+    return max(0, min(limit, MOST))
+
+
+def _disabled() -> VonadError:
+    return VonadError(
+        "persistence_disabled", "history is switched off: set enabled = true under [history]", op="history"
+    )

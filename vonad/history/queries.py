@@ -1,0 +1,188 @@
+"""What can be asked of the history. Each function is one unit of work on a reading connection."""
+
+import json
+import re
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from vonad.engine import Exchange
+from vonad.errors import VonadError
+from vonad.history.records import SkillRun, TurnDetail, TurnView, WakeView, iso, moment
+from vonad.history.writes import Value, clean
+
+_VIEW = (
+    "t.id, t.turn_id, t.session_id, t.satellite, t.started_at, t.transcript, t.generated_text, t.heard_text, t.outcome"
+)
+_DETAIL = (
+    f"{_VIEW}, t.conversation_id, t.number, t.source, t.ended_at, t.user_text, t.backend, t.stages, t.first_audio_ms, "
+    "t.endpoint, t.usage"
+)
+_WORD = re.compile(r"[^\s\0\"]+")
+
+
+def history(
+    connection: sqlite3.Connection,
+    *,
+    limit: int,
+    search: str | None,
+    satellite: str | None,
+    before: datetime | None,
+) -> list[TurnView]:
+    """The latest turns that match, oldest first. search: every word must begin a word of the turn."""
+    conditions: list[str] = []
+    values: list[Value] = []
+    table, order = "turns t", "t.started_at DESC, t.id DESC"
+    if search is not None and search.strip():
+        words = _WORD.findall(search)
+        if not words:
+            return []
+        table, order = "turn_words JOIN turns t ON t.id = turn_words.rowid", "turn_words.rowid DESC"
+        conditions.append("turn_words MATCH ?")
+        values.append(" ".join(f'"{word}"*' for word in words))
+    if satellite is not None:
+        conditions.append("t.satellite = ?")
+        values.append(satellite)
+    if before is not None:
+        conditions.append("t.started_at < ?")
+        values.append(moment(before))
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    sql = f"SELECT {_VIEW} FROM {table} {where} ORDER BY {order} LIMIT ?"  # noqa: S608  (our own fragments)
+    rows = connection.execute(sql, clean(*values, limit)).fetchall()
+    skills = _skills(connection, [row["turn_id"] for row in rows])
+    views = [TurnView(**_view(row), skills=skills.get(row["turn_id"], [])) for row in reversed(rows)]
+    return sorted(views, key=lambda view: view.ts)
+
+
+def turn(connection: sqlite3.Connection, turn_id: str) -> TurnDetail:
+    """All of one turn; `last` is the latest. Raises not_found."""
+    which = "t.id = (SELECT max(id) FROM turns)" if turn_id == "last" else "t.turn_id = ?"
+    values = () if turn_id == "last" else clean(turn_id)
+    row = connection.execute(f"SELECT {_DETAIL} FROM turns t WHERE {which}", values).fetchone()  # noqa: S608
+    if row is None:
+        raise VonadError("not_found", f"there is no turn {turn_id!r:.100} in the history", op="history.turn")
+    return _detail(connection, row)
+
+
+def page(connection: sqlite3.Connection, after: int, limit: int) -> tuple[int, list[TurnDetail]]:
+    """The turns after a row, in the order they began; and the last row's number, the same when there are no more."""
+    sql = f"SELECT {_DETAIL} FROM turns t WHERE t.id > ? ORDER BY t.id LIMIT ?"  # noqa: S608
+    rows = connection.execute(sql, (after, limit)).fetchall()
+    return (rows[-1]["id"] if rows else after), [_detail(connection, row) for row in rows]
+
+
+def wakes(connection: sqlite3.Connection, limit: int) -> list[WakeView]:
+    """The latest wakes, oldest first."""
+    rows = connection.execute(
+        "SELECT at, satellite, source, phrase, score, accepted, reason, detail FROM wakes "
+        "ORDER BY at DESC, id DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+    return [
+        WakeView(
+            ts=iso(at),
+            satellite=satellite,
+            source=source,
+            phrase=phrase,
+            score=score,
+            accepted=bool(accepted),
+            reason=reason,
+            detail=detail,
+        )
+        for at, satellite, source, phrase, score, accepted, reason, detail in reversed(rows)
+    ]
+
+
+def recent(connection: sqlite3.Connection, conversation_id: str, limit: int) -> list[Exchange]:
+    """The latest exchanges of a conversation, oldest first, as they were heard."""
+    rows = connection.execute(
+        "SELECT coalesce(user_text, transcript, ''), coalesce(heard_text, '') FROM turns "
+        "WHERE conversation_id = ? AND outcome IS NOT NULL "
+        "AND (coalesce(user_text, transcript, '') <> '' OR coalesce(heard_text, '') <> '') ORDER BY id DESC LIMIT ?",
+        clean(conversation_id, limit),
+    ).fetchall()
+    return [Exchange(user, assistant) for user, assistant in reversed(rows)]
+
+
+def newest(connection: sqlite3.Connection) -> int | None:
+    """The latest moment anything was recorded."""
+    found = connection.execute(
+        "SELECT max(at) FROM (SELECT max(started_at) AS at FROM turns UNION ALL SELECT max(at) FROM wakes "
+        "UNION ALL SELECT max(opened_at) FROM sessions)"
+    )
+    at: int | None = found.fetchone()[0]
+    return at
+
+
+def anything_before(connection: sqlite3.Connection, limit: int) -> bool:
+    """Whether anything is older than a moment."""
+    found = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM turns WHERE started_at < :limit AND outcome IS NOT NULL) "
+        "OR EXISTS (SELECT 1 FROM wakes WHERE at < :limit) "
+        "OR EXISTS (SELECT 1 FROM sessions WHERE opened_at < :limit AND closed_at IS NOT NULL)",
+        {"limit": limit},
+    )
+    return bool(found.fetchone()[0])
+
+
+def _view(row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "turn_id": row["turn_id"],
+        "session_id": row["session_id"],
+        "satellite": row["satellite"],
+        "ts": iso(row["started_at"]),
+        "transcript": row["transcript"],
+        "reply": row["generated_text"],
+        "heard": row["heard_text"],
+        "outcome": row["outcome"],
+    }
+
+
+def _detail(connection: sqlite3.Connection, row: sqlite3.Row) -> TurnDetail:
+    attempts = [
+        SkillRun(
+            call_id=call_id,
+            name=name,
+            risk=risk,
+            arguments=arguments,
+            ts=iso(started_at),
+            outcome=outcome,
+            duration_ms=duration_ms,
+            detail=detail,
+        )
+        for call_id, name, risk, arguments, started_at, outcome, duration_ms, detail in connection.execute(
+            "SELECT call_id, name, risk, arguments, started_at, outcome, duration_ms, detail FROM audit "
+            "WHERE turn_id = ? ORDER BY id",
+            (row["turn_id"],),
+        )
+    ]
+    return TurnDetail(
+        **_view(row),
+        skills=_skills(connection, [row["turn_id"]]).get(row["turn_id"], []),
+        conversation_id=row["conversation_id"],
+        number=row["number"],
+        source=row["source"],
+        ended=iso(row["ended_at"]) if row["ended_at"] is not None else None,
+        user_text=row["user_text"],
+        backend=row["backend"],
+        stages=json.loads(row["stages"] or "{}"),
+        first_audio_ms=row["first_audio_ms"],
+        endpoint=row["endpoint"],
+        usage=json.loads(row["usage"]) if row["usage"] is not None else None,
+        attempts=attempts,
+    )
+
+
+def _skills(connection: sqlite3.Connection, turn_ids: list[str]) -> dict[str, list[str]]:
+    """The skills that ran in each turn, in order; what was refused did not run."""
+    rows = connection.execute(
+        "SELECT turn_id, name FROM audit WHERE outcome <> 'rejected' "
+        "AND turn_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps(turn_ids),),
+    )
+    skills: dict[str, list[str]] = {}
+    for turn_id, name in rows:
+        names = skills.setdefault(turn_id, [])
+        if name not in names:
+            names.append(name)
+    return skills

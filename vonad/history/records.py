@@ -1,0 +1,114 @@
+"""What the history is given and what it gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRecord:
+    """How a turn ended.
+
+    transcript:     as recognised; None when there is none.
+    user_text:      what was answered, if a policy changed it.
+    generated_text: the whole reply; heard_text: what of it was heard.
+    stages:         milliseconds from the start of the turn to each stage.
+    """
+
+    outcome: str
+    transcript: str | None = None
+    user_text: str | None = None
+    generated_text: str = ""
+    heard_text: str = ""
+    backend: str | None = None
+    stages: Mapping[str, float]
+    first_audio_ms: float | None = None
+    endpoint: str | None = None
+    usage: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnView:
+    """A turn as people read it. ts: when it began, UTC, ISO 8601 with milliseconds; outcome: None while it runs."""
+
+    turn_id: str
+    session_id: str
+    satellite: str | None
+    ts: str
+    transcript: str | None
+    reply: str | None
+    heard: str | None
+    outcome: str | None
+    skills: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillRun:
+    """One attempt to run a skill. outcome: started while it runs, then done, failed, timeout, rejected, cancelled or
+    unknown (a crash came between)."""
+
+    call_id: str
+    name: str
+    risk: str
+    arguments: str
+    ts: str
+    outcome: str
+    duration_ms: float | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnDetail(TurnView):
+    """All that is known of a turn."""
+
+    conversation_id: str
+    number: int
+    source: str
+    ended: str | None
+    user_text: str | None
+    backend: str | None
+    stages: dict[str, float]
+    first_audio_ms: float | None
+    endpoint: str | None
+    usage: dict[str, int] | None
+    attempts: list[SkillRun]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeView:
+    """A wake as people read it. reason: why it was refused, empty when it was accepted."""
+
+    ts: str
+    satellite: str | None
+    source: str
+    phrase: str | None
+    score: float | None
+    accepted: bool
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownAction:
+    """A skill that had begun when vonad crashed: it may or may not have acted. It is reported, never run again."""
+
+    call_id: str
+    turn_id: str
+    satellite: str | None
+    name: str
+    risk: str
+    arguments: str
+    ts: str
+
+
+def iso(moment_ms: int) -> str:
+    """A stored moment as UTC, ISO 8601 with milliseconds."""
+    return (_EPOCH + timedelta(milliseconds=moment_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(time: datetime) -> int:
+    """A time as it is stored: milliseconds since 1970. A naive one is taken as UTC."""
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(milliseconds=1)
