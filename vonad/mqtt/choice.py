@@ -1,0 +1,86 @@
+"""The choice of a broker: the one that is configured, else one on this machine, else the embedded one."""
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from aiomqtt import ProtocolVersion
+
+from vonad.errors import VonadError
+from vonad.mqtt.broker import HOST, embedded_broker
+from vonad.mqtt.connection import Broker, ConnectionFailed, connect
+from vonad.settings import Mqtt
+
+log = logging.getLogger(__name__)
+
+PORT_FILE = "embedded_broker_port"
+"""In the state directory: automations are configured with it once."""
+
+
+@asynccontextmanager
+async def choose_broker(mqtt: Mqtt, state_dir: Path) -> AsyncIterator[Broker]:
+    """The broker to use, for as long as the `with` lasts.
+
+    A broker on this machine that refuses us is ours to use as well, once the owner has given us a user there: until
+    then the link says so. Raises backend_unavailable when the embedded broker's port is taken.
+    """
+    broker = Broker(
+        host=mqtt.host or HOST,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=mqtt.password.get_secret_value() if mqtt.password is not None else None,
+        tls=mqtt.tls,
+        ca_file=mqtt.ca_file,
+    )
+    if mqtt.host is not None or await _speaks_mqtt(broker):
+        yield broker
+        return
+    async with _embedded(state_dir / PORT_FILE) as port:
+        yield Broker(host=HOST, port=port, speaks=ProtocolVersion.V311, embedded=True)
+
+
+async def _speaks_mqtt(broker: Broker) -> bool:
+    """Whether a broker listens there, perhaps one that refuses us."""
+    try:
+        async with connect(
+            replace(broker, speaks=None),
+            ProtocolVersion.V311,
+            identifier=f"vonad-{os.urandom(8).hex()}",
+            deliver=lambda _: None,
+        ):
+            return True
+    except ConnectionFailed as failure:
+        if failure.kind == "silent":
+            log.warning("what listens at %s is no MQTT broker: the embedded one is used", broker)
+        return failure.kind not in {"unreachable", "silent"}
+
+
+@asynccontextmanager
+async def _embedded(file: Path) -> AsyncIterator[int]:
+    kept = _read(file)
+    try:
+        async with embedded_broker(kept) as port:
+            if port != kept:
+                _keep(file, port)
+            yield port
+    except VonadError as error:
+        raise VonadError(error.code, f"{error.message}; or delete {file} for another port", op=error.op) from error
+
+
+def _read(file: Path) -> int | None:
+    try:
+        port = int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port < 65_536 else None
+
+
+def _keep(file: Path, port: int) -> None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text(f"{port}\n", encoding="ascii")
+    except OSError as error:
+        log.warning("the embedded broker's port %d cannot be kept in %s: %s", port, file, error.strerror)

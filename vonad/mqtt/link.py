@@ -1,0 +1,198 @@
+"""The link: one daemon's place on its broker. Keeps connected, tells what is true at each arrival, says how it is."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from random import Random
+
+from aiomqtt import ProtocolVersion
+
+from vonad.clock import Clock
+from vonad.mqtt.arrival import OFFLINE, ONLINE, Arrival, Welcome
+from vonad.mqtt.connection import Broker, ConnectionFailed, connect, lost
+from vonad.mqtt.health import Health, failed, fought_over, welcomed
+from vonad.mqtt.message import Incoming, Outgoing
+from vonad.mqtt.outbox import Outbox
+from vonad.mqtt.presence import Presence
+from vonad.mqtt.topics import Topics
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 30.0
+PROOF_AGAIN_S = 30.0
+TAKEOVERS, TAKEOVERS_WITHIN_S = 3, 60.0
+
+
+class Link:
+    """Publishes, and delivers commands.
+
+    deliver:   told of each command where it is read; must neither block nor raise.
+    truth:     the retained messages that are true now; asked at each arrival.
+    on_health: told of each change.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: Topics,
+        *,
+        clock: Clock,
+        random: Random,
+        keepalive_s: int = 10,
+        deliver: Callable[[Incoming], None],
+        truth: Callable[[], Iterable[Outgoing]],
+        on_health: Callable[[Health], None],
+    ) -> None:
+        self.outbox = Outbox()
+        self.health = Health("connecting", f"connecting to {broker}")
+        self._broker = broker
+        self._topics = topics
+        self._clock = clock
+        self._random = random
+        self._keepalive_s = keepalive_s
+        self._deliver = deliver
+        self._truth = truth
+        self._on_health = on_health
+        self._protocol = broker.speaks or ProtocolVersion.V5
+        self._identifier = f"vonad-{topics.base.rpartition('/')[2]}-{random.getrandbits(64):016x}"
+        self._presence = Presence(topics.base, self._identifier, self._answer)
+        self._arrival: Arrival | None = None
+        self._home = False
+        self._arrivals = 0
+        self._switched = False
+        self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
+        self._online = Outgoing(topics.status, ONLINE, retain=True)
+        self.outbox.remember(self._online)
+
+    def publish(self, message: Outgoing) -> None:
+        """Send it, in order; never blocks, never raises."""
+        self.outbox.put(message)
+
+    async def leave(self, seconds: float) -> None:
+        """Say that we go, and wait until the broker has everything, but not longer than that. Then cancel `run`."""
+        self._home = False
+        self.outbox.put(Outgoing(self._topics.status, OFFLINE, retain=True))
+        await self.outbox.flush(seconds)
+
+    async def run(self) -> None:
+        """Stay connected until cancelled. Raises AlreadyRunning, in a group."""
+        failures = 0
+        while True:
+            arrivals, failure = self._arrivals, ConnectionFailed("lost", "")
+            try:
+                await self._live()
+            except* ConnectionFailed as group:
+                failure = _cause(group)
+            finally:
+                self._home = self._presence.settled = False
+                self._arrival = None
+                self.outbox.close()
+            if self._arrivals > arrivals:
+                failures = 0
+            if self._tries_other_protocol(failure):
+                continue
+            if failure.kind == "taken_over" and self._is_fought_over():
+                self._tell(fought_over(self._broker, self._identifier))
+                await asyncio.get_running_loop().create_future()  # until cancelled
+            self._tell(failed(self._broker, failure))
+            ceiling = LONGEST_PAUSE_S if failure.kind == "credentials" else min(LONGEST_PAUSE_S, 2.0**failures)
+            failures = min(failures + 1, 10)
+            await self._clock.sleep(max(1.0, ceiling * self._random.uniform(0.7, 1.0)))
+
+    async def _live(self) -> None:
+        """One connection, from the broker's welcome to its loss."""
+        async with (
+            connect(
+                self._broker,
+                self._protocol,
+                identifier=self._identifier,
+                will=Outgoing(self._topics.status, OFFLINE, retain=True),
+                keepalive_s=self._keepalive_s,
+                deliver=self._received,
+            ) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            arrival = self._arrival = Arrival(client, self._topics, self._presence, self._clock, self._random)
+            self.outbox.open()
+            group.create_task(lost(client), name="mqtt-lost")
+            group.create_task(self._presence.rival(), name="mqtt-rival")
+            welcome = await arrival.settle(first=not self._arrivals)
+            self.outbox.arrive()
+            group.create_task(self.outbox.send(client, first=self._birth(arrival)), name="mqtt-send")
+            self._arrivals += 1
+            self._home = True
+            self._presence.settled = True
+            self._welcomed(welcome)
+            while not welcome.proven:
+                await self._clock.sleep(PROOF_AGAIN_S)
+                welcome = Welcome(welcome.refused, await arrival.prove())
+                self._welcomed(welcome)
+
+    def _birth(self, arrival: Arrival) -> list[Outgoing]:
+        """All that is true, and the end of what is not: satellites that are no more, words no longer to be kept."""
+        for message in self._truth():
+            self.outbox.remember(message)
+        true = list(self.outbox.truth)
+        known = {message.topic for message in true}
+        return [*true, *(Outgoing(topic, b"", retain=True) for topic in sorted(arrival.kept - known))]
+
+    def _received(self, message: Incoming) -> None:
+        """Where each message is read from the socket."""
+        topic = message.topic
+        if topic == self._topics.selftest:
+            self._presence.received(message.payload)
+        elif self._arrival is not None and message.retained and self._topics.remembered(topic):
+            self._arrival.received(message)
+        elif topic == self._topics.status:
+            if self._home and message.payload == OFFLINE:
+                self.outbox.insist(self._online)  # the will of a connection of ours that died unnoticed: we live
+        else:
+            self._deliver(message)
+
+    def _answer(self, payload: bytes) -> None:
+        self.publish(Outgoing(self._topics.selftest, payload))
+
+    def _tries_other_protocol(self, failure: ConnectionFailed) -> bool:
+        """Whether to try at once with the other version: one that has worked is given up only for a clear no."""
+        unheard = failure.kind == "protocol" or (failure.kind == "silent" and not self._arrivals)
+        self._switched = unheard and not self._switched
+        if self._switched:
+            self._protocol = ProtocolVersion.V311 if self._protocol is ProtocolVersion.V5 else ProtocolVersion.V5
+        return self._switched
+
+    def _is_fought_over(self) -> bool:
+        now = self._clock.monotonic()
+        self._takeovers.append(now)
+        return len(self._takeovers) == TAKEOVERS and now - self._takeovers[0] <= TAKEOVERS_WITHIN_S
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        health = welcomed(self._broker, self._topics, refused=welcome.refused, proven=welcome.proven)
+        if health.ok:
+            version = "5" if self._protocol is ProtocolVersion.V5 else "3.1.1"
+            log.info("MQTT %s: connected to %s as %s", version, self._broker, self._identifier)
+        self._tell(health)
+
+    def _tell(self, health: Health) -> None:
+        """One log line for each change, however often the same is tried again."""
+        before, self.health = self.health, health
+        if health.state == before.state and health.state == "offline":
+            log.debug("MQTT: %s", health.detail)
+        elif health != before and not health.ok:
+            log.log(logging.ERROR if health.state == "stopped" else logging.WARNING, "MQTT: %s", health.detail)
+        if health != before:
+            self._on_health(health)
+
+
+def _cause(group: BaseExceptionGroup[ConnectionFailed]) -> ConnectionFailed:
+    """The failure behind the others."""
+    failures = list(_leaves(group))
+    return next((failure for failure in failures if failure.kind == "taken_over"), failures[0])
+
+
+def _leaves(group: BaseExceptionGroup[ConnectionFailed]) -> Iterator[ConnectionFailed]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -1,0 +1,156 @@
+"""The receiver: commands become verbs of the service. Whatever is sent, nothing is raised, or lost in silence."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from vonad.clock import Clock
+from vonad.errors import VonadError
+from vonad.mailbox import Mailbox
+from vonad.mqtt.commands import decode_say, decode_stop, decode_text, decode_wake
+from vonad.mqtt.message import Incoming
+from vonad.mqtt.topics import COMMANDS, Place, Topics, satellite_id, shown
+from vonad.service import House
+
+log = logging.getLogger(__name__)
+
+INBOX = 1_000
+"""Commands that wait: what a flood brings while the loop is busy for a fifth of a second. Then they are refused."""
+
+OPENING = 32
+"""Texts whose turn is being opened at once; a home has fewer satellites."""
+
+
+class Receiver:
+    """counts: what came, by leaf; `foreign`: what was never meant for us; `overload`: what was refused unread."""
+
+    def __init__(self, topics: Topics, house: House, clock: Clock) -> None:
+        self.counts: Counter[str] = Counter()
+        self._topics = topics
+        self._house = house
+        self._clock = clock
+        self._inbox: Mailbox[Incoming] = Mailbox(INBOX)
+        self._opening = 0
+        self._verbs: dict[str, Callable[[str, Incoming, asyncio.TaskGroup], None]] = {
+            "wake": self._wake,
+            "text": self._text,
+            "say": self._say,
+            "stop": self._stop,
+        }
+
+    def deliver(self, message: Incoming) -> None:
+        """Called where the socket is read: takes the message at once, or refuses it."""
+        if len(self._inbox) < INBOX:
+            self._inbox.put(message)
+        else:
+            self._overflow(message)
+
+    async def run(self) -> None:
+        """Serve what arrives until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            async for message in self._inbox:
+                self._take(message, group)
+
+    def _take(self, message: Incoming, group: asyncio.TaskGroup) -> None:
+        """The boundary of one message."""
+        place = self._place(message)
+        if place is None:
+            return
+        self.counts[place.leaf] += 1
+        try:
+            self._verbs[place.leaf](place.id, message, group)
+        except VonadError as error:
+            self._failed(error, place)
+        except Exception as error:  # a defect behind a verb: the next message is served
+            log.exception("MQTT %s failed", place.leaf)
+            self._failed(VonadError("internal_error", f"{type(error).__name__}: {error}"), place)
+
+    def _place(self, message: Incoming) -> Place | None:
+        """What a command is about; None for what is none. Some brokers deliver what nobody subscribed to."""
+        try:
+            place = self._topics.parse(message.topic)
+        except VonadError as error:
+            log.debug("%s", error.message)
+            place = None
+        if place is None or place.area != "satellite" or place.leaf not in COMMANDS:
+            self.counts["foreign"] += 1
+            return None
+        return place
+
+    def _wake(self, satellite: str, message: Incoming, _group: asyncio.TaskGroup | None = None) -> None:
+        try:
+            wake = decode_wake(
+                satellite_id(satellite), message.payload, at=self._clock.monotonic(), retained=message.retained
+            )
+        except VonadError as error:
+            reason = "retained" if message.retained else "malformed"
+            self._house.refuse(satellite=satellite, source="mqtt", reason=reason, detail=error.message)
+        else:
+            self._house.wake(wake)
+
+    def _text(self, satellite: str, message: Incoming, group: asyncio.TaskGroup) -> None:
+        text = decode_text(self._live(message, "text"))
+        if self._opening >= OPENING:
+            raise VonadError("overload", f"{OPENING} texts wait for their turn already: send this one again", op="text")
+        self._opening += 1
+        group.create_task(self._turn(satellite_id(satellite), text.text, text.id), name=f"mqtt-text {satellite}")
+
+    async def _turn(self, satellite: str, text: str, request_id: str | None) -> None:
+        """The boundary of one text: opening a session for it may take a while."""
+        place = Place("satellite", satellite, "text")
+        try:
+            await self._house.text(satellite, text, id=request_id)
+        except VonadError as error:
+            self._failed(error, place, request_id)
+        except Exception as error:  # a defect behind the verb
+            log.exception("MQTT text failed")
+            self._failed(VonadError("internal_error", f"{type(error).__name__}: {error}"), place, request_id)
+        finally:
+            self._opening -= 1
+
+    def _say(self, satellite: str, message: Incoming, _group: asyncio.TaskGroup) -> None:
+        say = decode_say(self._live(message, "say"))
+        try:
+            self._house.say(
+                satellite_id(satellite), say.text, id=say.id, priority=say.priority, interrupt=say.interrupt
+            )
+        except VonadError as error:
+            self._failed(error, Place("satellite", satellite, "say"), say.id)
+
+    def _stop(self, satellite: str, message: Incoming, _group: asyncio.TaskGroup | None = None) -> None:
+        decode_stop(self._live(message, "stop"))
+        self._house.stop(satellite_id(satellite))
+
+    def _live(self, message: Incoming, leaf: str) -> bytes:
+        """Raises malformed for what the broker has kept from earlier: it must not happen again at each connection."""
+        if message.retained:
+            raise VonadError(
+                "malformed",
+                f"MQTT {leaf}: retained: {shown(message.topic)}: publish it without retain, and clear this topic",
+                op=f"mqtt.{leaf}",
+            )
+        return message.payload
+
+    def _overflow(self, message: Incoming) -> None:
+        """More than can be served: wakes are refused one by one, being quiet is always possible, the rest is told."""
+        place = self._place(message)
+        if place is None:
+            return
+        self.counts["overload"] += 1
+        detail = f"{INBOX} commands wait already"
+        try:
+            if place.leaf == "wake":
+                self.counts["wake"] += 1
+                self._house.refuse(satellite=place.id, source="mqtt", reason="overload", detail=detail)
+            elif place.leaf == "stop":
+                self.counts["stop"] += 1
+                self._stop(place.id, message)
+            else:
+                raise VonadError("overload", f"MQTT {place.leaf}: {detail}: send it again later")
+        except VonadError as error:
+            self._failed(error, place)
+
+    def _failed(self, error: VonadError, place: Place, request_id: str | None = None) -> None:
+        op = f"mqtt.{place.leaf}"
+        self._house.error(error.code, error.message, op=op, satellite=place.id, id=request_id)
