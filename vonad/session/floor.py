@@ -28,6 +28,8 @@ class Floor:
     turn:      the open turn; None between turns. What belongs to any other is late.
     last:      the turn before, once it is over.
     exchanges: what was said and heard, oldest first.
+    changed:   told of every transition.
+    failed:    told when something that was spawned fails: the session's error boundary.
     dialogue:  set while the session is connected.
     """
 
@@ -38,7 +40,9 @@ class Floor:
         plan: Plan,
         line: Line | None,
         means: Means,
+        *,
         changed: Callable[[Change], None],
+        failed: Callable[[VonadError], None],
     ) -> None:
         self.session_id = session_id
         self.conversation_id = conversation_id
@@ -52,8 +56,10 @@ class Floor:
         self.turn: Turn | None = None
         self.last: Turn | None = None
         self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
+        self._failed = failed
         self._created = means.clock.now().isoformat(timespec="milliseconds")
         self._turn_tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[str, Timer] = {}
 
     @property
@@ -103,15 +109,32 @@ class Floor:
 
     def spawn(self, work: Coroutine[object, object, None], name: str, *, outlives_turn: bool = False) -> None:
         """Do something alongside; it is cancelled with its turn unless it outlives it."""
-        task = self.group.create_task(work, name=f"session {self.session_id} {name}")
-        if not outlives_turn:
-            self._turn_tasks.add(task)
-            task.add_done_callback(self._turn_tasks.discard)
+        task = self.group.create_task(self._guarded(work), name=f"session {self.session_id} {name}")
+        tasks = self._tasks if outlives_turn else self._turn_tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began, it would never have been awaited
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except VonadError as error:
+            self._failed(error)
+        except Exception as error:  # a defect ends this session and no other
+            log.exception("session %s failed", self.session_id)
+            message = f"session {self.session_id} failed: {type(error).__name__}: {error}"
+            self._failed(VonadError("internal_error", message))
 
     def cancel_turn_tasks(self) -> None:
         """Stop what is being done for the turn, but for the task that says so."""
         for task in tuple(self._turn_tasks):
             if task is not asyncio.current_task():
+                task.cancel()
+
+    def cancel(self, name: str) -> None:
+        """Stop what was spawned under a name and outlives turns."""
+        for task in tuple(self._tasks):
+            if task.get_name() == f"session {self.session_id} {name}":
                 task.cancel()
 
     def after(self, name: str, seconds: float, act: Callable[[], None]) -> None:

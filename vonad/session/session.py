@@ -56,7 +56,7 @@ class Session:
         self._backend = backend
         self._line = line
         self._means = means
-        self._floor = Floor(session_id, conversation_id, plan, line, means, self._changed)
+        self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
         self._mouth = Mouth(self._floor, self._reply_over)
         self._microphone = Microphone(self._floor, self._endpoint)
         self._answer = Answer(self._floor, self._mouth, self._endpoint)
@@ -112,7 +112,10 @@ class Session:
                 async with self._floor.clock.deadline(self._means.limits.connecting_s):
                     await self._connect(stack)
                 async with self._floor.group:
-                    await self._serve()
+                    try:
+                        await self._serve()
+                    finally:
+                        self.close("shutdown")
         except* TimeoutError:
             limit = self._means.limits.connecting_s
             message = f"backend {self.plan.backends[0]} did not open a dialogue within {limit:g} s"
@@ -143,13 +146,13 @@ class Session:
 
     async def _serve(self) -> None:
         floor, limits = self._floor, self._means.limits
-        pump = floor.group.create_task(self._pump(), name=f"session {self.id} replies")
+        floor.spawn(self._pump(), "replies", outlives_turn=True)
         if not self.over:
             floor.after("max_duration", limits.max_duration_s, lambda: self.close("max_duration"))
             self._begin()
         self.opened.set()
         await self._closing.wait()
-        pump.cancel()
+        floor.cancel("replies")
         if self._line is not None:
             try:
                 async with floor.clock.deadline(limits.closing_s):

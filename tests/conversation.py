@@ -1,0 +1,199 @@
+"""A session in a bottle: the real session with scripted ends, for tests that tell a conversation as a story."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from vonad.backend import BackendCapabilities, ReplyDone, ReplyText, SkillRequest, Transcript
+from vonad.bus import Bus
+from vonad.engine import VoiceActivityDetector
+from vonad.errors import VonadError
+from vonad.events import Event
+from vonad.frame import Frame
+from vonad.history import Journal, open_journal
+from vonad.plan import Plan, Refusal, Wake
+from vonad.policy import DefaultPolicy, Policy
+from vonad.session.means import Means
+from vonad.session.session import Session
+from vonad.skill import AnySkill, SkillCall
+from vonad.skills.catalogue import Catalogue
+from vonad.skills.desk import Desk
+from vonad.testing import (
+    LoudnessDetector,
+    ManualClock,
+    ScriptedBackend,
+    ScriptedDialogue,
+    ScriptedLine,
+    quiet,
+    settle,
+    speech,
+)
+
+
+class Hooks:
+    """Policy hooks without plugins; a test replaces what it wants to decide."""
+
+    def __init__(self) -> None:
+        default = DefaultPolicy(lambda wake: Plan(satellite=wake.satellite, backends=("scripted",)))
+        self.plan: Callable[[Wake], Plan | Refusal] = default.plan_session
+        self.review: Callable[[SkillCall], object] = lambda call: default.review_skill_call()
+        self.user_text: Callable[[str], object] = lambda text: None
+        self.reply: Callable[[str], object] = lambda text: None
+
+    def plan_session(self, *, wake: Wake, active: object) -> object:
+        return self.plan(wake)
+
+    def review_skill_call(self, *, call: SkillCall, session: object) -> object:
+        return self.review(call)
+
+    def rewrite_user_text(self, *, text: str, session: object) -> object:
+        return self.user_text(text)
+
+    def rewrite_reply(self, *, text: str, session: object) -> object:
+        return self.reply(text)
+
+
+class Conversation:
+    """One running session, and everything it says about itself."""
+
+    def __init__(
+        self, session: Session, line: ScriptedLine | None, backend: ScriptedBackend, clock: ManualClock
+    ) -> None:
+        self.session = session
+        self.line = line or ScriptedLine()
+        self.backend = backend
+        self.clock = clock
+        self.events: list[Event] = []
+        self._at = clock.monotonic()
+
+    @property
+    def dialogue(self) -> ScriptedDialogue:
+        return self.backend.dialogue
+
+    @property
+    def states(self) -> list[str]:
+        """Every state after `connecting`, in order."""
+        return [str(e.data["state"]) for e in self.told("session.state")][1:]
+
+    def told(self, type_: str) -> list[Event]:
+        return [event for event in self.events if event.type == type_]
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [str(event.data["outcome"]) for event in self.told("turn.ended")]
+
+    async def hear(self, *frames: Frame) -> None:
+        """Somebody speaks, or does not; time passes accordingly."""
+        for frame in frames:
+            at = self.clock.monotonic()
+            await self.session.hear(Frame(frame.samples, frame.rate, at))
+            await self.clock.advance(frame.seconds)
+        await settle()
+
+    async def say_command(self, seconds: float = 1.0) -> None:
+        """A sentence and the silence behind it, in pieces as a microphone delivers them."""
+        await self.hear(*[speech(0.1)] * round(seconds * 10), *[quiet(0.1)] * 7)
+
+    async def understood(self, text: str, reply: str | None = None) -> None:
+        """The recogniser understood this; with a reply, the agent answers it."""
+        if reply is not None:
+            self.answer_with(reply)
+        self.dialogue.emit(Transcript(self.turn, text, final=True))
+        await settle()
+
+    def answer_with(self, reply: str, seconds: float = 1.0) -> None:
+        """Whatever is asked next gets this reply."""
+
+        def answer(_: str) -> None:
+            turn = self.turn
+            sound = Frame(speech(seconds).samples, 16_000, turn=turn)
+            self.dialogue.emit(ReplyText(turn, reply), sound, ReplyDone(turn))
+
+        self.dialogue.on_say = answer
+
+    def call_skill(self, name: str, **arguments: object) -> SkillCall:
+        call = SkillCall(f"call-{name}", name, arguments)
+        self.dialogue.emit(SkillRequest(self.turn, call))
+        return call
+
+    @property
+    def turn(self) -> int:
+        return self.session.view().turn
+
+
+@asynccontextmanager
+async def conversation(
+    *,
+    plan: Plan | None = None,
+    text_only: bool = False,
+    backend: ScriptedBackend | None = None,
+    capabilities: BackendCapabilities | None = None,
+    line: ScriptedLine | None = None,
+    skills: tuple[tuple[AnySkill, str], ...] = (),
+    hooks: Hooks | None = None,
+    database: Path | None = None,
+    before: Callable[[Session], None] = lambda session: None,
+) -> AsyncIterator[Conversation]:
+    """A session that has opened for its plan (by default: to listen on the satellite `desk`)."""
+    clock = ManualClock()
+    bus = Bus("test", clock)
+    backend = backend or ScriptedBackend(capabilities)
+    place = None if text_only else line or ScriptedLine()
+    plan = plan or Plan(satellite=None if text_only else "desk", backends=("scripted",))
+    async with open_journal(database, clock=clock, retention_days=0) as journal:
+        session = Session("s1", "c1", plan, place, backend, means(clock, bus, journal, backend, skills, hooks))
+        story = Conversation(session, place, backend, clock)
+        with bus.subscribe() as subscription:
+            listener = asyncio.create_task(_listen(subscription, story.events), name="events")
+            before(session)
+            run = asyncio.create_task(session.run(), name="session")
+            await settle()
+            try:
+                yield story
+            finally:
+                session.close("shutdown")
+                await asyncio.wait_for(run, 5)
+                await settle()
+                subscription.close()
+                await listener
+
+
+def means(  # noqa: PLR0917
+    clock: ManualClock,
+    bus: Bus,
+    journal: Journal,
+    backend: ScriptedBackend,
+    skills: tuple[tuple[AnySkill, str], ...],
+    hooks: Hooks | None,
+) -> Means:
+    policy = Policy(hooks or Hooks(), lambda hook, error: None)
+    catalogue = Catalogue()
+    for skill, plugin in skills:
+        catalogue.add(skill, plugin)
+    return Means(
+        clock=clock,
+        publish=bus.publish,
+        journal=journal,
+        policy=policy,
+        desk=Desk(catalogue, policy=policy, journal=journal, clock=clock),
+        voice=lambda text, language, style: backend.speak(text, language=language, style=style),
+        detector=_detector,
+        sentences=lambda: catalogue.sentences,
+    )
+
+
+def _detector() -> AbstractAsyncContextManager[VoiceActivityDetector]:
+    @asynccontextmanager
+    async def lend() -> AsyncIterator[VoiceActivityDetector]:
+        yield LoudnessDetector()
+
+    return lend()
+
+
+async def _listen(events: AsyncIterator[Event], into: list[Event]) -> None:
+    async for event in events:
+        into.append(event)
+
+
+FAILURE = VonadError("backend_step_failed", "it fell over")
