@@ -23,7 +23,8 @@ def fill_in(mqtt: dict[str, object], sources: Sources, environ: Mapping[str, str
     folder = sources.file.path.parent if sources.file else Path.cwd()
     for _, key in (_PASSWORD_FILE, _CA_FILE):
         given = mqtt.get(key)
-        if isinstance(given, str) and given:
+        if isinstance(given, str | Path):
+            given = str(given)
             mqtt[key] = str(folder / (home(environ) / given[2:] if given.startswith("~/") else given))
     if exposed := sources.exposed(_PASSWORD):
         yield exposed

@@ -39,8 +39,13 @@ class ConfigProblems(VonadError):  # noqa: N818  (one error, many problems)
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """As a reader meets them: by file, the environment last, then by line."""
-    return tuple(sorted(problems, key=lambda problem: (problem.file == ENVIRONMENT, problem.file, problem.line or 0)))
+    """As a reader meets them: by file and line, then the variables by name."""
+    return tuple(sorted(problems, key=_place))
+
+
+def _place(problem: Problem) -> tuple[bool, str, int, str]:
+    environment = problem.file == ENVIRONMENT
+    return environment, problem.file, problem.line or 0, problem.where if environment else ""
 
 
 NAMED_TABLES = ("transports", "backends", "engines", "skills", "frontends", "satellites")
