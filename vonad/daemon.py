@@ -117,13 +117,17 @@ async def _web(
     # The libraries take a third of a second to import: that is done beside the engines that load.
     server = await asyncio.to_thread(importlib.import_module, "vonad.web.server")
     try:
-        runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(runtime)
         await server.serve_web(settings, service, socket_path=runtime / SOCKET, stop=stop, ready=ready)
     except (VonadError, OSError) as error:
         detail = error.message if isinstance(error, VonadError) else f"{runtime}: {error.strerror or error}"
         log.error("HTTP: %s", detail)  # noqa: TRY400  (a sentence for the owner)
         service.house.report("web", ok=False, detail=detail)
         ready.set()
+
+
+def _make(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 async def _ready(conditions: tuple[asyncio.Event, ...], service: Service, started: Callable[[Service], None]) -> None:
