@@ -45,7 +45,7 @@ def _made(hostname: str) -> NodeIdentity:
 def _read(path: Path) -> NodeIdentity | None:
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise _unusable(path, f"cannot be read ({error.strerror})") from error

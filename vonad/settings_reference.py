@@ -132,16 +132,20 @@ def _satellites() -> Iterator[Section]:
 
 def _settings(model: type[BaseModel]) -> tuple[Setting, ...]:
     return tuple(
-        _setting(name, field) for name, field in model.model_fields.items() if field.annotation != SatelliteStyle | None
+        _setting(name, field, model)
+        for name, field in model.model_fields.items()
+        if field.annotation != SatelliteStyle | None
     )
 
 
-def _setting(name: str, field: FieldInfo) -> Setting:
+def _setting(name: str, field: FieldInfo, model: type[BaseModel]) -> Setting:
     value = field.get_default(call_default_factory=True)
     example = field.is_required() or value is None
     if example:
         if not field.examples:
-            raise ValueError(f"{name} has no default: its Field(...) needs examples=[...]")
+            raise ValueError(
+                f"{model.__module__}.{model.__name__}.{name} has no default: give its Field examples=[...]"
+            )
         value = field.examples[0]
     return Setting(name, _toml(value), example, field.description or "")
 

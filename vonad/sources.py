@@ -34,10 +34,11 @@ class Sources:
         if variable := self.variable(place):
             return Problem(ENVIRONMENT, None, variable.name, message)
         names = _names(place)
-        if self.file is None:
-            return Problem("defaults", None, where(place), message)
-        above = [names[:depth] for depth in range(len(names), 0, -1) if names[:depth] in self.file.lines]
-        return Problem(str(self.file.path), self.file.lines[above[0]] if above else None, where(place), message)
+        lines = self.file.lines if self.file else {}
+        above = [names[:depth] for depth in range(len(names), 0, -1) if names[:depth] in lines]
+        if self.file and (above or not any(variable.place[:2] == names[:2] for variable in self.variables)):
+            return Problem(str(self.file.path), lines[above[0]] if above else None, where(place), message)
+        return Problem(ENVIRONMENT if self.variables else "defaults", None, where(place), message)
 
     def variable(self, place: Location) -> Variable | None:
         """The variable that set it: exactly, or the table it is in, or, where the file says nothing, a part of it."""
