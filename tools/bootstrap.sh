@@ -76,10 +76,11 @@ mirrored
 echo "-e ." >"$venv/project.txt"
 "$uv" export --quiet --frozen --no-emit-project --output-file "$venv/locked.txt"
 echo unfinished >"$stamp"
-"$uv" pip sync --quiet --python "$venv" --compile-bytecode \
+[ -t 2 ] && quiet= || quiet=--quiet # on a slow line it takes minutes: a person sees that something moves
+"$uv" pip sync $quiet --python "$venv" --compile-bytecode \
     --build-constraints "$venv/locked.txt" "$venv/locked.txt" "$venv/project.txt" || {
     # uv fetches everything before it changes anything: after a refusal (1, 2; not a signal) all is as it was
-    [ $? -gt 2 ] || rm "$stamp"
+    [ $? -gt 2 ] || echo "refused $here" >"$stamp"
     stop "could not install what uv.lock names from ${UV_DEFAULT_INDEX:-https://pypi.org/simple}. $help"
 }
 echo "$wanted" >"$stamp"
