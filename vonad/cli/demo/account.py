@@ -1,0 +1,75 @@
+"""What the demo tells while it happens: in colour on a terminal, plain elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+STAGES: Mapping[str, str] = {
+    "wake": "woken",
+    "endpoint": "end of the sentence found (silence)",
+    "stt": "words recognised",
+    "skill": "skill has answered",
+    "agent_first_token": "reply begins",
+    "tts_first_audio": "voice begins",
+    "playback_started": "first sound of the reply",
+    "playback_finished": "reply has been played",
+}
+"""Stage of a turn → how people call it."""
+
+
+class Account:
+    """Prints. Every line is something that was seen, none is made up."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def title(self, text: str) -> None:
+        """A new chapter."""
+        self._print(("\n" + text, "bold"))
+
+    def fact(self, name: str, value: str) -> None:
+        """Something that is so."""
+        self._print((f"  {name:<12}", "dim"), (value, ""))
+
+    def message(self, after_s: float, topic: str, text: str, *, ours: bool = False) -> None:
+        """A message on MQTT. ours: the demo has published it."""
+        arrow = "→" if ours else "←"
+        self._print((f"  {after_s:7.3f} s ", "dim"), (f"{arrow} {topic} ", "cyan"), (text, "bold" if ours else "green"))
+
+    def said(self, who: str, words: str) -> None:
+        """Somebody's words."""
+        self._print((f"  {who:<12}", "dim"), (f"“{words}”", "bold yellow"))
+
+    def latency(self, stages: Mapping[str, float], first_audio_ms: float | None) -> None:
+        """Where the turn's time went, stage by stage."""
+        before = 0.0
+        for stage, ms in sorted(stages.items(), key=lambda item: item[1]):
+            name = STAGES.get(stage, stage)
+            self._print((f"  {ms / 1000:7.3f} s ", "dim"), (f"{name:<36}", ""), (f"{ms - before:+9.1f} ms", "magenta"))
+            before = ms
+        if first_audio_ms is not None:
+            self._print(
+                ("  from the last word to the first sound of the reply ", "dim"), (f"{first_audio_ms:.0f} ms", "bold")
+            )
+
+    def rows(self, rows: Sequence[Sequence[object]]) -> None:
+        """Rows of the history."""
+        for row in rows:
+            self._print(("  " + " · ".join("-" if cell in (None, "") else str(cell) for cell in row), ""))
+
+    def written(self, path: Path, seconds: float, level_db: float) -> None:
+        """The replies as a file."""
+        self.fact("replies", f"{path} ({seconds:.1f} s of speech, {level_db:.0f} dBFS)")
+
+    def verdict(self, broken: Sequence[str]) -> None:
+        """Whether everything happened."""
+        self._console.print()
+        if not broken:
+            self._print(("All of it really happened.", "bold green"), (" Next: ", ""), ("vonad run", "bold"))
+        for promise in broken:
+            self._print(("Did not happen: ", "bold red"), (promise, ""))
+
+    def _print(self, *pieces: tuple[str, str]) -> None:
+        self._console.print(Text.assemble(*pieces))

@@ -1,0 +1,75 @@
+"""plugins: what was found, where it comes from, and why it does not run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vonad.cli.client import Daemon, NoDaemon, records
+from vonad.cli.output import print_json, print_table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="PATH", help="Without a daemon: this configuration's.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(
+        name="plugins",
+        help="Every plugin found: origin, version, what it offers, running or why not.",
+        epilog="Example: vonad plugins --json",
+    )
+    group.callback(invoke_without_command=True)(_plugins)
+    group.command("list", epilog="Example: vonad plugins list")(show)
+    app.add_typer(group)
+
+
+def _plugins(ctx: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
+    if ctx.invoked_subcommand is None:
+        show(as_json=as_json, config=config)
+
+
+def show(as_json: AsJson = False, config: Config = None) -> None:
+    """The plugins of the running daemon; without one, those that a daemon would load."""
+    try:
+        if config is not None:
+            raise NoDaemon("not asked")
+        found: Sequence[dict[str, object]] = records(Daemon().get("/api/plugins"))
+    except NoDaemon:
+        found = _without_daemon(config)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            one["name"],
+            one["origin"],
+            one["version"],
+            one["offers"],
+            "running" if one["running"] else f"not running: {one['reason']}",
+        )
+        for one in found
+    ]
+    print_table(("plugin", "origin", "version", "offers", "status"), rows, empty="no plugins were found")
+
+
+def _without_daemon(config: Path | None) -> list[dict[str, object]]:
+    """Load them here, as a daemon would."""
+    import logging
+    import os
+    from dataclasses import asdict
+
+    from vonad.directories import directories
+    from vonad.plugins import Plugins
+    from vonad.settings import load
+
+    # What goes wrong is in the list.
+    logging.getLogger("vonad").setLevel(logging.CRITICAL)
+    loaded = load(config, os.environ)
+    drop_ins = directories(os.environ, loaded.path).config / "plugins"
+    plugins = Plugins(drop_ins=drop_ins, allowed=loaded.settings.policy.plugins)
+    plugins.load()
+    return [asdict(status) for status in plugins.statuses]

@@ -1,0 +1,101 @@
+"""ask, say, listen, stop: talking to the house from a keyboard."""
+
+from typing import Annotated
+
+import typer
+
+from vonad.cli.client import Daemon, record, records, segment
+from vonad.cli.exits import Failure
+from vonad.cli.output import print_json
+
+ANSWER_S = 120.0
+"""Seconds that a reply may take by default: a slow model's, with sound."""
+
+Words = Annotated[list[str], typer.Argument(metavar="TEXT...", help="What is said; quotes are not needed.")]
+At = Annotated[str | None, typer.Option("--satellite", "-s", metavar="ID", help="The satellite that is meant.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog='Example: vonad ask "what time is it"')(ask)
+    app.command(epilog='Example: vonad say "dinner is ready" --satellite kitchen')(say)
+    app.command(epilog="Example: vonad listen --satellite kitchen")(listen)
+    app.command(epilog="Example: vonad stop")(stop)
+
+
+def ask(
+    text: Words,
+    satellite: At = None,
+    as_json: AsJson = False,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, max=300, help="How long to wait for the reply.")
+    ] = ANSWER_S,
+) -> None:
+    """Ask something and print the reply.
+
+    With --satellite the reply is also spoken there; without, nothing is played.
+    """
+    daemon, said = Daemon(), {"text": " ".join(text)}
+    if satellite is not None:
+        reply = record(daemon.post(f"/api/satellites/{segment(satellite)}/text", said, wait=timeout))
+    else:
+        session = segment(str(record(daemon.post("/api/sessions", {"initial_turn": "defer"}))["session_id"]))
+        try:
+            reply = record(daemon.post(f"/api/sessions/{session}/turns", said, wait=timeout))
+        finally:
+            # On a connection of its own: the other one may have been left in the middle of an answer.
+            Daemon().delete(f"/api/sessions/{session}")
+    if as_json:
+        print_json(reply)
+    elif reply["reply"]:
+        print(reply["reply"])
+    if reply["outcome"] == "failed":
+        raise Failure("the turn failed: `vonad history` and the daemon's log say more")
+
+
+def say(
+    text: Words,
+    satellite: At = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when it has been played.")] = False,
+    interrupt: Annotated[bool, typer.Option("--interrupt", help="Cut short what plays.")] = False,
+) -> None:
+    """Speak an announcement at a satellite."""
+    daemon = Daemon()
+    where = satellite or _the_only(daemon)
+    body = {"text": " ".join(text), "interrupt": interrupt}
+    answer = record(daemon.post(f"/api/satellites/{segment(where)}/say", body, wait=ANSWER_S if wait else None))
+    if wait and not answer.get("ok"):
+        raise Failure(f"the announcement was not played to its end at {where} ({answer.get('reason') or 'no reason'})")
+
+
+def listen(satellite: At = None) -> None:
+    """Open a satellite's microphone, as its wake word would."""
+    daemon = Daemon()
+    where = satellite or _the_only(daemon)
+    daemon.post(f"/api/satellites/{segment(where)}/wake", {})
+    print(f"{where} is listening")
+
+
+def stop(satellite: At = None) -> None:
+    """Be quiet: end what is spoken, and the turn. Without --satellite everywhere."""
+    daemon = Daemon()
+    places = [satellite] if satellite else _online(daemon)
+    stopped = [
+        place for place in places if record(daemon.post(f"/api/satellites/{segment(place)}/stop")).get("stopped")
+    ]
+    print(f"stopped: {', '.join(stopped)}" if stopped else "there was nothing to stop")
+
+
+def _online(daemon: Daemon) -> list[str]:
+    return [str(one["id"]) for one in records(daemon.get("/api/satellites")) if one.get("online")]
+
+
+def _the_only(daemon: Daemon) -> str:
+    """The satellite that is meant when none is named."""
+    places = _online(daemon)
+    if not places:
+        raise Failure("no satellite is connected: `vonad satellites` and `vonad plugins` say why")
+    if len(places) > 1:
+        raise Failure(f"there are several satellites, say which one: --satellite {'|'.join(places)}")
+    return places[0]
