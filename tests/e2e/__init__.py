@@ -1,0 +1,1 @@
+"""The whole daemon, with real brokers, engines, recordings and databases."""
