@@ -34,7 +34,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"runtime": "runtime ear lines parts plans sessions"},
     {"service": "service"},
     {"mqtt": "mqtt", "web": "web"},
-    {"composition": "systemd daemon cli __main__ settings_reference", "testing": "testing"},
+    {"composition": "systemd daemon instance process reload cli __main__ settings_reference", "testing": "testing"},
 )
 """Lowest first: room → the modules and packages in it. A room sees itself and the floors below, not its neighbours."""
 
@@ -57,7 +57,7 @@ CONFINED = {
     "pluggy": ("vonad/plugins.py", "vonad/hookspecs.py"),
     "sounddevice": "plugins/vonad_local_audio",
 }
-LATE = ("plugins/", "vonad/cli/", "vonad/daemon.py", "vonad/testing/pytest_plugin.py")
+LATE = ("plugins/", "vonad/cli/", "vonad/daemon.py", "vonad/mqtt/embedded.py", "vonad/testing/pytest_plugin.py")
 """Where a function may import: what is heavy waits until it is needed."""
 
 
