@@ -1,71 +1,109 @@
-"""The embedded broker, for the demo, tests and a first run: on the loopback interface, anonymous, forgetful.
+"""The choice of a broker: the one that is configured, else one on this machine, else the embedded one."""
 
-Every local user may open the microphone through it, and it keeps nothing across restarts.
-"""
-
-import asyncio
 import logging
-import random
-import socket
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from aiomqtt import ProtocolVersion
 
 from vonad.errors import VonadError
+from vonad.mqtt.connection import Broker, ConnectionFailed, connect
+from vonad.mqtt.embedded import HOST, embedded_broker
+from vonad.settings import Mqtt
 
 log = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
+PORT_FILE = "embedded_broker_port"
+"""In the state directory: automations are configured with it once."""
 
-STOP_S = 3.0
-"""How long the broker may take to part from its clients."""
 
-_PORTS = range(20_000, 32_000)
-"""Below those that Linux gives to outgoing connections, so that a port once chosen is still free after a restart."""
+PROBE_S = 1.0
+"""How long what listens on this machine may take to answer as a broker."""
+
+
+class Report(Protocol):
+    """How a part of the house tells how it is."""
+
+    def __call__(self, name: str, *, ok: bool, detail: str = "") -> None:
+        """name: of the part; detail: when it is not well, what is wrong and what mends it."""
 
 
 @asynccontextmanager
-async def embedded_broker(port: int | None = None) -> AsyncIterator[int]:
-    """A broker for as long as the `with` lasts; its port. port: None: one that is free.
+async def choose_broker(mqtt: Mqtt, state_dir: Path, *, report: Report) -> AsyncIterator[Broker | None]:
+    """The broker to use, for as long as the `with` lasts. None: MQTT is off, or there is none and `report` knows why.
 
-    Raises backend_unavailable when the port is taken.
+    A broker on this machine that refuses us is the one to use as well: the owner has only to give us a user there, and
+    until then the link says so.
     """
-    listener = _listen(port)
-    chosen: int = listener.getsockname()[1]
-    try:
-        from vonad.mqtt.loopback import LoopbackBroker  # noqa: PLC0415  (140 ms that only an embedded broker costs)
-
-        broker = LoopbackBroker(listener)
-        await broker.start()
-    except BaseException:
-        listener.close()
-        raise
-    log.info("embedded MQTT broker on %s:%d: every user of this machine may use it", HOST, chosen)
-    try:
-        yield chosen
-    finally:
-        try:
-            await asyncio.wait_for(broker.stop(), STOP_S)
-        except TimeoutError:
-            log.warning("the embedded MQTT broker did not part from its clients within %g s", STOP_S)
-
-
-def _listen(port: int | None) -> socket.socket:
-    candidates = [port] if port is not None else [*random.sample(_PORTS, 20), 0]
-    why = ""
-    for candidate in candidates:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, candidate))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            why = error.strerror or str(error)
-        else:
-            return listener
-    raise VonadError(
-        "backend_unavailable",
-        f"the embedded broker cannot listen on {HOST}:{candidates[0]} ({why}): stop what listens there, or set "
-        "mqtt.host to a broker of your own",
-        op="mqtt.broker",
+    if not mqtt.enabled:
+        yield None
+        return
+    broker = Broker(
+        host=mqtt.host or HOST,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=mqtt.password.get_secret_value() if mqtt.password is not None else None,
+        tls=mqtt.tls,
+        ca_file=mqtt.ca_file,
     )
+    if mqtt.host is not None or await _speaks_mqtt(broker):
+        yield broker
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            port = await stack.enter_async_context(_embedded(state_dir / PORT_FILE))
+        except VonadError as error:
+            log.error("MQTT: %s", error.message)  # noqa: TRY400  (a sentence for the owner)
+            report("mqtt", ok=False, detail=error.message)
+            yield None
+        else:
+            yield Broker(host=HOST, port=port, speaks=ProtocolVersion.V311, embedded=True)
+
+
+async def _speaks_mqtt(broker: Broker) -> bool:
+    """Whether a broker listens there, perhaps one that refuses us."""
+    try:
+        async with connect(
+            broker,
+            ProtocolVersion.V311,
+            identifier=f"vonad-{os.urandom(8).hex()}",
+            deliver=lambda _: None,
+            patience_s=PROBE_S,
+        ):
+            return True
+    except ConnectionFailed as failure:
+        if failure.kind == "silent":
+            log.warning("what listens at %s is no MQTT broker: the embedded one is used", broker)
+        return failure.kind not in {"unreachable", "silent"}
+
+
+@asynccontextmanager
+async def _embedded(file: Path) -> AsyncIterator[int]:
+    kept = _read(file)
+    async with AsyncExitStack() as stack:
+        try:
+            port = await stack.enter_async_context(embedded_broker(kept))
+        except VonadError as error:
+            raise VonadError(error.code, f"{error.message}; or delete {file} for another port", op=error.op) from error
+        if port != kept:
+            _keep(file, port)
+        yield port
+
+
+def _read(file: Path) -> int | None:
+    try:
+        port = int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port < 65_536 else None
+
+
+def _keep(file: Path, port: int) -> None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text(f"{port}\n", encoding="ascii")
+    except OSError as error:
+        log.warning("the embedded broker's port %d cannot be kept in %s: %s", port, file, error.strerror)

@@ -67,6 +67,7 @@ async def connect(
     identifier: str,
     will: Outgoing | None = None,
     keepalive_s: int = 10,
+    patience_s: float = CONNECT_S,
     deliver: Callable[[Incoming], None],
 ) -> AsyncIterator[aiomqtt.Client]:
     """A clean session. Raises ConnectionFailed.
@@ -77,7 +78,9 @@ async def connect(
         client = _client(
             broker, protocol, identifier=identifier, will=will, keepalive_s=keepalive_s, queue_type=_direct(deliver)
         )
+        client.timeout = patience_s
         await _enter(client)
+        client.timeout = CONNECT_S
     except aiomqtt.MqttError as error:
         raise _why(error) from error
     except (OSError, ValueError) as error:  # an unusable certificate; a host name that can be none

@@ -2,23 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from pathlib import Path
 from random import Random, SystemRandom
 
 from vonad.bus import Subscription
 from vonad.clock import Clock
-from vonad.errors import VonadError
-from vonad.mqtt.choice import choose_broker
 from vonad.mqtt.connection import Broker
-from vonad.mqtt.health import Health
 from vonad.mqtt.link import Link
 from vonad.mqtt.presence import AlreadyRunning
 from vonad.mqtt.publisher import Publisher
 from vonad.mqtt.receiver import Receiver
 from vonad.mqtt.topics import Topics
 from vonad.service import House, Service
-from vonad.settings import Settings
+from vonad.settings import Mqtt, NodeIdentity
 
 log = logging.getLogger(__name__)
 
@@ -27,60 +22,36 @@ GRACE_S = 2.0
 
 
 async def serve_mqtt(
-    settings: Settings,
+    mqtt: Mqtt,
     service: Service,
+    broker: Broker,
     *,
-    node: str,
-    state_dir: Path,
+    node: NodeIdentity,
     clock: Clock,
+    stop: asyncio.Event,
     random: Random | None = None,
-    stop: asyncio.Event | None = None,
-    on_health: Callable[[Health], None] | None = None,
-    on_broker: Callable[[Broker], None] | None = None,
 ) -> None:
-    """Choose a broker and serve until `stop` or cancelled; then what has happened is published, and `offline`.
+    """Serve until `stop` or cancelled; then what has happened is published, and `offline`.
 
-    node: its id, the level below the prefix. on_health, on_broker: told of each change, and of the choice; the house
-    is told of its health in any case. Raises AlreadyRunning when another live daemon has this base.
+    The house is told of its health, as `mqtt`. Raises AlreadyRunning when another live daemon has this node's topics.
     """
-    house, stop = service.house, stop or asyncio.Event()
-
-    def tell(health: Health) -> None:
-        house.report("mqtt", ok=health.ok, detail=health.detail)
-        if on_health is not None:
-            on_health(health)
-
+    house = service.house
+    topics = Topics(mqtt.prefix, node.id)
+    publisher = Publisher(topics, publish_text=mqtt.publish_text, satellites=house.satellites, info=house.info)
+    receiver = Receiver(topics, house, clock)
+    link = Link(
+        broker,
+        topics,
+        clock=clock,
+        random=random or SystemRandom(),
+        keepalive_s=mqtt.keepalive_s,
+        deliver=receiver.deliver,
+        truth=publisher.truth,
+        stale=publisher.stale,
+        on_health=lambda health: house.report("mqtt", ok=health.ok, detail=health.detail),
+    )
     try:
-        async with choose_broker(settings.mqtt, state_dir) as broker:
-            if on_broker is not None:
-                on_broker(broker)
-            topics = Topics(settings.mqtt.prefix, node)
-            publisher = Publisher(
-                topics, publish_text=settings.mqtt.publish_text, satellites=house.satellites, info=house.info
-            )
-            receiver = Receiver(topics, house, clock)
-            link = Link(
-                broker,
-                topics,
-                clock=clock,
-                random=random or SystemRandom(),
-                keepalive_s=settings.mqtt.keepalive_s,
-                deliver=receiver.deliver,
-                truth=publisher.truth,
-                on_health=tell,
-            )
-            await _serve(house, publisher, receiver, link, stop)
-    except AlreadyRunning:
-        raise
-    except VonadError as error:
-        log.error("MQTT: %s", error.message)  # noqa: TRY400  (a sentence for the owner)
-        tell(Health("unconfigured", error.message))
-        await stop.wait()
-
-
-async def _serve(house: House, publisher: Publisher, receiver: Receiver, link: Link, stop: asyncio.Event) -> None:
-    try:
-        await _serve_until(stop, Teller(house, publisher, link), receiver, link)
+        await _serve(Teller(house, publisher, link), receiver, link, stop)
     except BaseExceptionGroup as group:
         rivals, _ = group.split(AlreadyRunning)
         if rivals is not None:
@@ -88,7 +59,7 @@ async def _serve(house: House, publisher: Publisher, receiver: Receiver, link: L
         raise
 
 
-async def _serve_until(stop: asyncio.Event, teller: "Teller", receiver: Receiver, link: Link) -> None:
+async def _serve(teller: "Teller", receiver: Receiver, link: Link, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as group:
         telling = group.create_task(teller.run(), name="mqtt-tell")
         receiving = group.create_task(receiver.run(), name="mqtt-receive")

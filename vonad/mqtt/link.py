@@ -10,9 +10,9 @@ from aiomqtt import ProtocolVersion
 
 from vonad.clock import Clock
 from vonad.mqtt.arrival import OFFLINE, ONLINE, Arrival, Welcome
-from vonad.mqtt.connection import Broker, ConnectionFailed, connect, lost
+from vonad.mqtt.connection import CONNECT_S, Broker, ConnectionFailed, connect, lost
 from vonad.mqtt.health import Health, failed, fought_over, welcomed
-from vonad.mqtt.message import Incoming, Outgoing
+from vonad.mqtt.message import Incoming, Outgoing, state
 from vonad.mqtt.outbox import Outbox
 from vonad.mqtt.presence import Presence
 from vonad.mqtt.topics import Topics
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 30.0
 PROOF_AGAIN_S = 30.0
+FIRST_ANSWER_S = 2.0
+"""A broker that knows only MQTT 3.1.1 may wait for ever for what it takes to be the rest of our MQTT 5 greeting."""
+
 TAKEOVERS, TAKEOVERS_WITHIN_S = 3, 60.0
 
 
@@ -28,7 +31,8 @@ class Link:
     """Publishes, and delivers commands.
 
     deliver:   told of each command where it is read; must neither block nor raise.
-    truth:     the retained messages that are true now; asked at each arrival.
+    truth:     the states of now; asked at each arrival.
+    stale:     whether the broker should no longer retain one of vonad's topics.
     on_health: told of each change.
     """
 
@@ -42,6 +46,7 @@ class Link:
         keepalive_s: int = 10,
         deliver: Callable[[Incoming], None],
         truth: Callable[[], Iterable[Outgoing]],
+        stale: Callable[[str], bool],
         on_health: Callable[[Health], None],
     ) -> None:
         self.outbox = Outbox()
@@ -53,6 +58,7 @@ class Link:
         self._keepalive_s = keepalive_s
         self._deliver = deliver
         self._truth = truth
+        self._stale = stale
         self._on_health = on_health
         self._protocol = broker.speaks or ProtocolVersion.V5
         self._identifier = f"vonad-{topics.base.rpartition('/')[2]}-{random.getrandbits(64):016x}"
@@ -62,7 +68,7 @@ class Link:
         self._arrivals = 0
         self._switched = False
         self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
-        self._online = Outgoing(topics.status, ONLINE, retain=True)
+        self._online = state(topics.status, ONLINE)
         self.outbox.remember(self._online)
 
     def publish(self, message: Outgoing) -> None:
@@ -72,8 +78,9 @@ class Link:
     async def leave(self, seconds: float) -> None:
         """Say that we go, and wait until the broker has everything, but not longer than that. Then cancel `run`."""
         self._home = False
-        self.outbox.put(Outgoing(self._topics.status, OFFLINE, retain=True))
-        await self.outbox.flush(seconds)
+        await self.outbox.flush(seconds / 2)
+        self.outbox.put(state(self._topics.status, OFFLINE))
+        await self.outbox.flush(seconds / 2)
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises AlreadyRunning, in a group."""
@@ -107,8 +114,9 @@ class Link:
                 self._broker,
                 self._protocol,
                 identifier=self._identifier,
-                will=Outgoing(self._topics.status, OFFLINE, retain=True),
+                will=state(self._topics.status, OFFLINE),
                 keepalive_s=self._keepalive_s,
+                patience_s=CONNECT_S if self._arrivals else FIRST_ANSWER_S,
                 deliver=self._received,
             ) as client,
             asyncio.TaskGroup() as group,
@@ -118,8 +126,8 @@ class Link:
             group.create_task(lost(client), name="mqtt-lost")
             group.create_task(self._presence.rival(), name="mqtt-rival")
             welcome = await arrival.settle(first=not self._arrivals)
-            self.outbox.arrive()
-            group.create_task(self.outbox.send(client, first=self._birth(arrival)), name="mqtt-send")
+            self.outbox.arrive(self._birth(arrival))
+            group.create_task(self.outbox.send(client), name="mqtt-send")
             self._arrivals += 1
             self._home = True
             self._presence.settled = True
@@ -133,9 +141,7 @@ class Link:
         """All that is true, and the end of what is not: satellites that are no more, words no longer to be kept."""
         for message in self._truth():
             self.outbox.remember(message)
-        true = list(self.outbox.truth)
-        known = {message.topic for message in true}
-        return [*true, *(Outgoing(topic, b"", retain=True) for topic in sorted(arrival.kept - known))]
+        return [*self.outbox.truth, *(state(topic, b"") for topic in sorted(arrival.kept) if self._stale(topic))]
 
     def _received(self, message: Incoming) -> None:
         """Where each message is read from the socket."""

@@ -1,33 +1,38 @@
 """The outbox: what is to be published, in order, and what the broker should retain. Never blocks who puts."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 
 import aiomqtt
 
-from vonad.mailbox import Mailbox
 from vonad.mqtt.connection import WINDOW, ConnectionFailed
 from vonad.mqtt.message import Outgoing
 
 LIMIT = 1_000
-"""Messages that wait for a slow broker: several busy turns' worth. Then events go, oldest first; states stay."""
+"""Events that wait for a slow broker: several busy turns' worth; then the oldest go. Of so many states the newest of
+each topic stay."""
 
 ACKNOWLEDGED_S = 10.0
 """A broker that has not acknowledged a message by then does not hear us."""
 
 
 class Outbox:
-    """One daemon's. counts: `published`, `dropped` before and `lost` after they were handed to a connection."""
+    """Two lanes: states overtake events, because somebody waits for them.
+
+    counts: `published`, `dropped` before and `lost` after they were handed to a connection.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._truth: dict[str, Outgoing] = {}
-        self._waiting: Mailbox[Outgoing] = Mailbox(LIMIT)
+        self._states: deque[Outgoing] = deque()
+        self._events: deque[Outgoing] = deque()
+        self._open = False
         self._home = False
         self._in_flight = 0
-        self._delivered = asyncio.Event()
-        self._waiting.close()
+        self._news = asyncio.Event()
+        self._quiet = asyncio.Event()
 
     @property
     def truth(self) -> Iterable[Outgoing]:
@@ -35,22 +40,29 @@ class Outbox:
         return self._truth.values()
 
     def put(self, message: Outgoing) -> None:
-        """Send it, unless the broker retains just that. Without a connection what is retained waits, replaced by
-        what is newer; the rest is dropped.
+        """Send it, unless it is retained already. Without a connection events are dropped, and states wait: the newest
+        of each topic is what the next connection begins with.
         """
-        if message.retain:
+        if message.state:
             known = self._truth.get(message.topic)
             self.remember(message)
-            if not self._home or known == message:
-                return  # the next birth says it; or it has been said
-        self.insist(message)
+            if self._home and known != message:
+                self.insist(message)
+        elif not self._open:
+            self.counts["dropped"] += 1
+        else:
+            if len(self._events) >= LIMIT:
+                self._events.popleft()
+                self.counts["dropped"] += 1
+            self._events.append(message)
+            self._news.set()
 
     def insist(self, message: Outgoing) -> None:
-        """Send it in any case."""
-        self._delivered.clear()
-        missed = self._waiting.dropped
-        put = self._waiting.put(message)
-        self.counts["dropped"] += self._waiting.dropped - missed + (not put)
+        """Send a state, also when it is retained already."""
+        if len(self._states) >= LIMIT:
+            self._states = deque({message.topic: message for message in self._states}.values())
+        self._states.append(message)
+        self._news.set()
 
     def remember(self, message: Outgoing) -> None:
         """Make it true, or with an empty payload no longer true, without sending it."""
@@ -61,43 +73,42 @@ class Outbox:
 
     def open(self) -> None:
         """A connection is being made: events wait for it from now on."""
-        self._waiting = Mailbox(LIMIT, keep=lambda message: message.retain)
-        self._in_flight = 0
+        self._open = True
 
-    def arrive(self) -> None:
-        """From now on retained messages are sent as well: what was true until now is for `send` to begin with."""
+    def arrive(self, truth: Iterable[Outgoing]) -> None:
+        """There is one: it begins with what is true."""
         self._home = True
-        self._delivered.clear()
+        for message in truth:
+            self.insist(message)
 
     def close(self) -> None:
         """The connection is gone, and with it what waited."""
-        self._home = False
-        self._waiting.close()
-        self.counts["dropped"] += self._waiting.clear()
+        self._open = self._home = False
+        self.counts["dropped"] += len(self._events)
+        self._states.clear()
+        self._events.clear()
+        self._in_flight = 0
 
-    async def send(self, client: aiomqtt.Client, *, first: Iterable[Outgoing]) -> None:
-        """Publish these, then whatever is put, WINDOW at a time. Raises ConnectionFailed, in a group."""
+    async def send(self, client: aiomqtt.Client) -> None:
+        """Publish whatever is put, WINDOW at a time, until cancelled. Raises ConnectionFailed, in a group."""
         slots = asyncio.Semaphore(WINDOW)
         async with asyncio.TaskGroup() as group:
-            for message in first:
-                await self._start(client, message, slots, group)
-            async for message in self._waiting:
-                await self._start(client, message, slots, group)
-        raise ConnectionFailed("lost", "it takes messages too slowly")
+            while True:
+                while not (lane := self._states or self._events):
+                    self._news.clear()
+                    await self._news.wait()
+                self._in_flight += 1
+                message = lane.popleft()
+                await slots.acquire()
+                group.create_task(self._publish(client, message, slots), name="mqtt-publish")
 
     async def flush(self, seconds: float) -> None:
         """Wait until the broker has everything; no longer than that, and not at all without a connection."""
-        if self._home:
-            waiting = asyncio.ensure_future(self._delivered.wait())
+        if self._home and (self._states or self._events or self._in_flight):
+            self._quiet.clear()
+            waiting = asyncio.ensure_future(self._quiet.wait())
             await asyncio.wait({waiting}, timeout=seconds)
             waiting.cancel()
-
-    async def _start(
-        self, client: aiomqtt.Client, message: Outgoing, slots: asyncio.Semaphore, group: asyncio.TaskGroup
-    ) -> None:
-        self._in_flight += 1
-        await slots.acquire()
-        group.create_task(self._publish(client, message, slots), name="mqtt-publish")
 
     async def _publish(self, client: aiomqtt.Client, message: Outgoing, slots: asyncio.Semaphore) -> None:
         # A task each, so that none waits for the acknowledgement of the one before. Tasks start in order, and paho
@@ -112,5 +123,5 @@ class Outbox:
             self.counts[outcome] += 1
             self._in_flight -= 1
             slots.release()
-            if not self._in_flight and not len(self._waiting):
-                self._delivered.set()
+            if not (self._in_flight or self._states or self._events):
+                self._quiet.set()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from vonad.events import EVENTS, Event, coarse
 from vonad.mqtt.arrival import OFFLINE, ONLINE
-from vonad.mqtt.message import Outgoing
+from vonad.mqtt.message import Outgoing, state
 from vonad.mqtt.topics import STATE, WORDS, Topics
 from vonad.service import SatelliteView
 
@@ -51,6 +51,11 @@ class Publisher:
         for gone in sorted(self._known - {view.id for view in views}):
             yield from self._gone(gone)
 
+    def stale(self, topic: str) -> bool:
+        """Whether the broker should no longer retain it: of a satellite that is none, or words."""
+        place = self._topics.parse(topic)
+        return place.id not in self._known or (place.leaf in WORDS and self._publish_text != "retained")
+
     def messages(self, event: Event) -> Iterator[Outgoing]:
         """What an event says, the satellite's state first: somebody waits for it."""
         if event.type in _INFORMS:
@@ -93,12 +98,12 @@ class Publisher:
             # A session that was superseded ends while its successor already listens.
             if self._sessions.setdefault(satellite, event.session_id or "") != event.session_id:
                 return
-            state = coarse(str(event.data.get("state")))
+            word = coarse(str(event.data.get("state")))
             if event.type == "session.closed":
                 del self._sessions[satellite]
-            if state != self._states.get(satellite):
-                self._states[satellite] = state
-                yield self._retained(self._topics.satellite(satellite, "state"), state)
+            if word != self._states.get(satellite):
+                self._states[satellite] = word
+                yield self._retained(self._topics.satellite(satellite, "state"), word)
         elif event.type == "turn.ended":
             attributes = {
                 "session_id": event.session_id,
@@ -113,9 +118,9 @@ class Publisher:
     def _session(self, event: Event, session_id: str, data: Mapping[str, object]) -> Iterator[Outgoing]:
         qos = 1 if EVENTS[event.type].kept else 0
         if event.type == "session.state":
-            state = {"session_id": session_id, "satellite": event.satellite, **data}
-            state |= {"turn": event.turn, "seq": event.seq, "ts": event.ts}
-            yield Outgoing(self._topics.session_state(session_id), encode(state), qos)
+            said = {"session_id": session_id, "satellite": event.satellite, **data}
+            said |= {"turn": event.turn, "seq": event.seq, "ts": event.ts}
+            yield Outgoing(self._topics.session_state(session_id), encode(said), qos)
         topic = self._topics.session_event(session_id, event.type)
         yield Outgoing(topic, encode(event.envelope() | {"data": data}), qos)
 
@@ -136,14 +141,14 @@ class Publisher:
         for satellite in sorted(satellites):
             self._known.discard(satellite)
             for leaf in (*STATE, *WORDS):
-                yield Outgoing(self._topics.satellite(satellite, leaf), b"", retain=True)
+                yield state(self._topics.satellite(satellite, leaf), b"")
 
     def _availability(self, satellite: str, *, online: bool) -> Outgoing:
         topic = self._topics.satellite(satellite, "availability")
-        return Outgoing(topic, ONLINE if online else OFFLINE, retain=True)
+        return state(topic, ONLINE if online else OFFLINE)
 
     def _retained(self, topic: str, value: Mapping[str, object] | str) -> Outgoing:
-        return Outgoing(topic, value.encode() if isinstance(value, str) else encode(value), retain=True)
+        return state(topic, value.encode() if isinstance(value, str) else encode(value))
 
 
 def encode(value: Mapping[str, object]) -> bytes:
