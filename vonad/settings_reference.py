@@ -5,6 +5,7 @@
 
 import json
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from vonad.environment import variable_name
+from vonad.errors import VonadError
 from vonad.offer import Offer
 from vonad.plugins import Plugins
 from vonad.settings import COMPONENTS, DEFAULTS, Settings
@@ -73,14 +75,18 @@ def config_file(sections: Sequence[Section]) -> str:
         if component and section.place[0] != group:
             group = section.place[0]
             lines.append(f"\n\n# {group.upper()}: {GROUPS[group]}. {COMPONENT}")
-        lines.append(f"\n# {section.says}\n{'' if section.present else '#'}[{'.'.join(section.place)}]\n")
+        lines.append(f"\n{_comment(section.says)}{'' if section.present else '#'}[{'.'.join(section.place)}]\n")
         if component:
             lines.append(f'#kind = "{section.kind}"\n' if section.kind else "")
             lines.append("#enabled = true\n")
         for setting in section.settings:
             note = "  # for example" if setting.example else ""
-            lines.append(f"# {setting.says}\n#{setting.key} = {setting.value}{note}\n")
+            lines.append(f"{_comment(setting.says)}#{setting.key} = {setting.value}{note}\n")
     return "".join(lines)
+
+
+def _comment(text: str) -> str:
+    return textwrap.fill(text, 119, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False) + "\n"
 
 
 def page(sections: Sequence[Section], text: str) -> str:
@@ -92,10 +98,15 @@ def page(sections: Sequence[Section], text: str) -> str:
 
 
 def reference() -> list[Section]:
-    """Every table, in the order of the file; of components, those that vonad itself brings."""
+    """Every table, in the order of the file; of components, those that vonad itself brings.
+
+    Raises plugin_error when a bundled plugin does not run: its settings would be missing.
+    """
     plugins = Plugins(drop_ins=None)
     plugins.load()
-    bundled = {status.name for status in plugins.statuses if status.origin == "bundled"}
+    bundled = {status.name: status for status in plugins.statuses if status.origin == "bundled"}
+    if idle := [f"{name}: {status.reason}" for name, status in bundled.items() if not status.running]:
+        raise VonadError("plugin_error", "; ".join(idle), op="reference")
     offers = [offer for offer in plugins.offers.values() if offer.plugin in bundled]
     return [*_core(), *_components(offers), *_satellites()]
 
