@@ -132,8 +132,22 @@ def test_an_unknown_kind_gets_the_nearest_or_the_reason(check: Check):
     assert check('[transports.desk]\nkind = "local_audoi"\n[engines.whisper]\n[skills.x]\n') == [
         "vonad.toml:2: [transports.desk] kind: no plugin offers a transport 'local_audoi'; did you mean local_audio?",
         "vonad.toml:3: [engines.whisper]: no engine 'whisper': the plugin whisper does not run: it needs torch",
-        "vonad.toml:4: [skills.x]: no plugin offers a skill 'x'; known here: clock",
+        "vonad.toml:4: [skills.x]: no plugin offers a skill 'x'; known here: clock; these plugins do not run: whisper",
     ]
+
+
+def test_a_plugin_that_does_not_run_stops_nothing_else(tmp_path: Path):
+    path = tmp_path / "vonad.toml"
+    path.write_text('[engines.whisper]\n[skills.x]\n[skills.clokc]\n[transports.desk]\nkind = "strict"\n')
+    loaded = load(path, {})
+    found = {problem.where: problem.fatal for problem in check_components(loaded, OFFERS, PLUGINS)}
+    assert found == {
+        "[engines.whisper]": False,
+        "[skills.x]": False,
+        "[skills.clokc]": True,
+        "[transports.desk] device": True,
+    }
+    assert all(problem.fatal for problem in check_components(loaded, OFFERS, PLUGINS[:1]))
 
 
 def test_a_table_that_is_switched_off_is_not_checked(check: Check):

@@ -1,6 +1,8 @@
 """The component tables against what the plugins offer: what only they know about the configuration."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
@@ -71,7 +73,7 @@ class _Check:
                     yield from self._table((group, name), table, offer.settings)
                 elif self._sources.given((group, name)):
                     place = (group, name, "kind") if table.kind else (group, name)
-                    yield self._sources.problem(place, self._unoffered(group, table.kind or name))
+                    yield self._unoffered(place, table.kind or name)
 
     def names(self) -> Iterator[Problem]:
         session, wake = self._settings.session, self._settings.wake
@@ -101,12 +103,18 @@ class _Check:
             if is_secret(model, (key,)) and (exposed := self._sources.exposed((*place, key))):
                 yield exposed
 
-    def _unoffered(self, group: str, kind: str) -> str:
-        one = group.removesuffix("s")
+    def _unoffered(self, place: tuple[str, ...], kind: str) -> Problem:
+        """A kind that nobody offers: a slip, or the plugin that would have does not run, which stops nothing else."""
+        one = place[0].removesuffix("s")
         if kind in self._idle:
-            return f"no {one} {kind!r}: the plugin {kind} does not run: {self._idle[kind]}"
-        kinds = [offered for of, offered in self._offers if of == group]
-        return f"no plugin offers {'an' if one == 'engine' else 'a'} {one} {kind!r}; {suggestion(kind, kinds)}"
+            message = f"no {one} {kind!r}: the plugin {kind} does not run: {self._idle[kind]}"
+            return replace(self._sources.problem(place, message), fatal=False)
+        kinds = [offered for group, offered in self._offers if group == place[0]]
+        message = f"no plugin offers {'an' if one == 'engine' else 'a'} {one} {kind!r}; {suggestion(kind, kinds)}"
+        if self._idle and not get_close_matches(kind, kinds):
+            message += f"; these plugins do not run: {', '.join(sorted(self._idle))}"
+            return replace(self._sources.problem(place, message), fatal=False)
+        return self._sources.problem(place, message)
 
     def _backends(self, place: tuple[str, ...], names: Sequence[str]) -> Iterator[Problem]:
         for number, name in enumerate(names):

@@ -18,12 +18,14 @@ class Problem:
     line:    from 1; None where there is none.
     where:   table and key, or the variable; empty for the file as a whole.
     message: what is wrong and what would be right; never the value of a secret.
+    fatal:   False where a part is missing through no fault of the configuration: everything else can run.
     """
 
     file: str
     line: int | None
     where: str
     message: str
+    fatal: bool = True
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
