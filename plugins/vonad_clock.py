@@ -49,7 +49,7 @@ class Clock(Skill[NoSettings]):
         # The host's clock and time zone, not the machine's: tests set them, and so may the owner.
         now = self.host.clock.now().astimezone(self.host.timezone)
         if args.what == "time":
-            return f"It is {spoken_time(now)}."
+            return f"It is {spoken_time(now)}"  # which ends in a full stop itself
         if args.what == "date":
             return f"Today is {now:%A}, {now:%B} {ordinal(now.day)}, {now.year}."
         return f"Today is {now:%A}."

@@ -1,0 +1,321 @@
+"""The bridge: streaming at every joint, each joint with somebody to fall back on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from vonad_bridge import Bridge, Settings
+from vonad_bridge.sentences import LONGEST, SentenceSplitter
+
+from tests.plugins.fake_host import FakeHost
+from vonad.backend import Brief, Dialogue, Reply, ReplyDone, ReplyFailed, ReplyText, SkillRequest, Transcript
+from vonad.engine import Agent, Heard, NotUnderstood, Outcome, Request, SkillDesk, SpeechToText, TextToSpeech
+from vonad.errors import VonadError
+from vonad.frame import Frame, silence
+from vonad.host import Role
+from vonad.plan import Style
+from vonad.sentences import Sentences
+from vonad.testing import settle, speech
+
+
+class Ear(SpeechToText):
+    """Hears `text`; tells how many seconds it was given, and when."""
+
+    def __init__(self, text: str, *, failure: VonadError | None = None) -> None:
+        self.text = text
+        self.failure = failure
+        self.seconds = 0.0
+        self.closed = 0
+
+    async def listen(
+        self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
+    ) -> AsyncIterator[Heard]:
+        try:
+            async for frame in frames:
+                self.seconds += frame.seconds
+                if self.failure is not None:
+                    raise self.failure
+                yield Heard(f"{self.seconds:.1f}")
+            yield Heard(self.text, final=True)
+        finally:
+            self.closed += 1
+
+
+class Brain(Agent):
+    """Says `pieces`, one each time `more` is set; calls a skill when asked to."""
+
+    def __init__(self, *pieces: str, skill: str | None = None, knows: bool = True) -> None:
+        self.pieces = pieces
+        self.skill = skill
+        self.knows = knows
+        self.more = asyncio.Semaphore(100)
+        self.outcome: Outcome | None = None
+        self.requests: list[Request] = []
+
+    async def answer(self, request: Request, desk: SkillDesk) -> AsyncIterator[str]:
+        self.requests.append(request)
+        if not self.knows:
+            raise NotUnderstood
+        if self.skill is not None:
+            self.outcome = await desk.call(self.skill, {"n": 1})
+            yield self.outcome.speech
+        for piece in self.pieces:
+            await self.more.acquire()
+            yield piece
+
+
+class Throat(TextToSpeech):
+    """One frame a sentence."""
+
+    def __init__(self, failure: VonadError | None = None) -> None:
+        self.failure = failure
+        self.spoken: list[str] = []
+
+    async def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
+        if self.failure is not None:
+            raise self.failure
+        self.spoken.append(text)
+        yield Frame(silence(0.1, 22_050), 22_050)
+
+
+DOWN = VonadError("backend_step_failed", "it is down")
+
+
+class Talk:
+    def __init__(self, dialogue: Dialogue) -> None:
+        self.dialogue = dialogue
+        self.said: list[Reply] = []
+
+    def texts(self) -> list[str]:
+        return [reply.text for reply in self.said if isinstance(reply, ReplyText)]
+
+    def finals(self) -> list[str]:
+        return [reply.text for reply in self.said if isinstance(reply, Transcript) and reply.final]
+
+    async def begin(self, turn: int = 1) -> None:
+        await self.dialogue.begin(turn, sentences=Sentences(), history=())
+
+
+@asynccontextmanager
+async def talk(
+    folder: Path,
+    *,
+    stt: Mapping[str, SpeechToText] | None = None,
+    agent: Mapping[str, Agent] | None = None,
+    tts: Mapping[str, TextToSpeech] | None = None,
+    aloud: bool = True,
+) -> AsyncIterator[Talk]:
+    engines = {
+        "stt": stt or {"ear": Ear("hello")},
+        "agent": agent or {"brain": Brain("Hi.")},
+        "tts": tts or {"throat": Throat()},
+    }
+    host = FakeHost(folder, name="bridge", engines=engines)
+    bridge = Bridge(Settings(**{role: list(names) for role, names in engines.items()}), host)
+    brief = Brief(session_id="s", satellite="desk", language="en", aloud=aloud)
+    async with bridge.open(brief) as dialogue:
+        story = Talk(dialogue)
+
+        async def read() -> None:
+            async for reply in dialogue.replies():
+                story.said.append(reply)
+
+        reading = asyncio.create_task(read())
+        try:
+            yield story
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+
+
+async def test_recognition_hears_while_the_user_still_speaks(tmp_path: Path) -> None:
+    ear = Ear("hello")
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await story.begin()
+        await story.dialogue.hear(speech(0.5))
+        await settle()
+        assert ear.seconds == 0.5
+        assert story.said == [Transcript(1, "0.5")]
+        await story.dialogue.commit()
+        await settle()
+        assert story.finals() == ["hello"]
+
+
+async def test_the_first_sentence_sounds_while_the_second_is_not_known_yet(tmp_path: Path) -> None:
+    brain = Brain("It is noon. And ", "it rains.")
+    brain.more = asyncio.Semaphore(1)
+    async with talk(tmp_path, agent={"brain": brain}) as story:
+        await story.begin()
+        await story.dialogue.say("what time is it")
+        await settle()
+        assert [type(reply).__name__ for reply in story.said] == ["ReplyText", "Frame"]
+        assert story.texts() == ["It is noon."]
+        brain.more.release()
+        await settle()
+        assert story.texts() == ["It is noon.", "And it rains."]
+        assert story.said[-1] == ReplyDone(1)
+
+
+async def test_a_text_session_gets_text_alone(tmp_path: Path) -> None:
+    throat = Throat()
+    async with talk(tmp_path, tts={"throat": throat}, aloud=False) as story:
+        await story.begin()
+        await story.dialogue.say("hello")
+        await settle()
+        assert story.said == [ReplyText(1, "Hi."), ReplyDone(1)]
+        assert throat.spoken == []
+
+
+async def test_a_skill_is_asked_for_and_its_outcome_is_the_reply(tmp_path: Path) -> None:
+    brain = Brain(skill="clock")
+    async with talk(tmp_path, agent={"brain": brain}) as story:
+        await story.begin()
+        await story.dialogue.say("what time is it")
+        await settle()
+        [request] = story.said
+        assert isinstance(request, SkillRequest)
+        assert (request.call.name, request.call.arguments) == ("clock", {"n": 1})
+        await story.dialogue.answer("somebody-elses", Outcome("no"))
+        await story.dialogue.answer(request.call.id, Outcome("It is noon."))
+        await settle()
+        assert story.texts() == ["It is noon."]
+
+
+async def test_the_next_recogniser_hears_the_whole_utterance_again(tmp_path: Path) -> None:
+    first, second = Ear(""), Ear("play jazz")
+    async with talk(tmp_path, stt={"first": first, "second": second}) as story:
+        await story.begin()
+        for _ in range(5):
+            await story.dialogue.hear(speech(0.1))
+        await story.dialogue.commit()
+        await settle()
+        assert (first.seconds, second.seconds) == (pytest.approx(0.5), pytest.approx(0.5))
+        assert story.finals() == ["play jazz"]
+
+
+async def test_a_recogniser_that_fails_is_followed_by_the_next(tmp_path: Path) -> None:
+    async with talk(tmp_path, stt={"first": Ear("x", failure=DOWN), "second": Ear("hello")}) as story:
+        await story.begin()
+        await story.dialogue.hear(speech(0.1))
+        await story.dialogue.commit()
+        await settle()
+        assert story.finals() == ["hello"]
+
+
+async def test_speech_that_all_reject_is_told_as_such(tmp_path: Path) -> None:
+    async with talk(tmp_path, stt={"first": Ear(""), "second": Ear("")}) as story:
+        await story.begin()
+        await story.dialogue.hear(speech(0.1))
+        await story.dialogue.commit()
+        await settle()
+        assert story.finals() == [""]
+
+
+async def test_the_turn_fails_when_every_recogniser_does(tmp_path: Path) -> None:
+    async with talk(tmp_path, stt={"first": Ear("x", failure=DOWN)}) as story:
+        await story.begin()
+        await story.dialogue.hear(speech(0.1))
+        await settle()
+        assert story.said[-1] == ReplyFailed(1, DOWN)
+
+
+async def test_agents_are_asked_in_order_until_one_understands(tmp_path: Path) -> None:
+    async with talk(tmp_path, agent={"first": Brain(knows=False), "second": Brain("Hi.")}) as story:
+        await story.begin()
+        await story.dialogue.say("hello")
+        await settle()
+        assert story.texts() == ["Hi."]
+        assert story.said[-1] == ReplyDone(1, understood=True)
+
+
+async def test_nobody_understands(tmp_path: Path) -> None:
+    async with talk(tmp_path, agent={"first": Brain(knows=False)}) as story:
+        await story.begin()
+        await story.dialogue.say("hello")
+        await settle()
+        assert story.said == [ReplyDone(1, understood=False)]
+
+
+async def test_another_voice_takes_over_before_the_first_sound(tmp_path: Path) -> None:
+    second = Throat()
+    async with talk(tmp_path, tts={"first": Throat(DOWN), "second": second}) as story:
+        await story.begin()
+        await story.dialogue.say("hello")
+        await settle()
+        assert second.spoken == ["Hi."]
+        assert story.said[-1] == ReplyDone(1)
+
+
+async def test_without_any_voice_the_turn_fails_and_the_dialogue_goes_on(tmp_path: Path) -> None:
+    async with talk(tmp_path, tts={"first": Throat(DOWN)}) as story:
+        await story.begin()
+        await story.dialogue.say("hello")
+        await settle()
+        assert story.said[-1] == ReplyFailed(1, DOWN)
+        await story.begin(2)
+        await story.dialogue.say("hello")
+        await settle()
+        assert story.said[-1] == ReplyFailed(2, DOWN)
+
+
+async def test_an_interrupted_turn_gives_its_recogniser_back_and_says_nothing_more(tmp_path: Path) -> None:
+    ear = Ear("hello")
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await story.begin()
+        await story.dialogue.hear(speech(0.1))
+        await settle()
+        await story.dialogue.interrupt()
+        await settle()
+        count = len(story.said)
+        await story.dialogue.commit()
+        await settle()
+        assert len(story.said) == count
+        assert ear.closed == 1
+
+
+async def test_every_sentence_passes_the_policy_before_it_is_spoken(tmp_path: Path) -> None:
+    throat = Throat()
+    host = FakeHost(tmp_path, name="bridge", engines={"agent": {"brain": Brain("Hi.")}, "tts": {"throat": throat}})
+    bridge = Bridge(Settings(stt=[], agent=["brain"], tts=["throat"]), host)
+    brief = Brief(session_id="s", satellite="desk", language="en", aloud=True, rewrite=str.upper)
+    async with bridge.open(brief) as dialogue:
+        await dialogue.begin(1, sentences=Sentences(), history=())
+        await dialogue.say("hello")
+        async for reply in dialogue.replies():
+            if isinstance(reply, ReplyDone):
+                break
+    assert throat.spoken == ["HI."]
+
+
+async def test_without_a_voice_configured_announcements_say_so(tmp_path: Path) -> None:
+    bridge = Bridge(Settings(tts=[]), FakeHost(tmp_path, name="bridge"))
+    with pytest.raises(VonadError, match="no tts engine is named"):
+        async for _ in bridge.speak("hello", language="en", style=Style()):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("pieces", "sentences"),
+    [
+        (["One. Two! Three? Four"], ["One.", "Two!", "Three?", "Four"]),
+        (["It is 9", ".", "30 a.m. now", "."], ["It is 9.30 a.m. now."]),
+        (["Dr. Who? Yes."], ["Dr. Who?", "Yes."]),
+        (['He said "no." She left.'], ['He said "no."', "She left."]),
+        (["a\nb\n\nc"], ["a", "b", "c"]),
+        (["  ", "\n"], []),
+    ],
+)
+def test_sentences_are_cut_where_people_pause(pieces: list[str], sentences: list[str]) -> None:
+    splitter = SentenceSplitter()
+    found = [sentence for piece in pieces for sentence in splitter.push(piece)]
+    assert found + splitter.flush() == sentences
+
+
+def test_a_sentence_that_does_not_end_is_cut_at_a_space_and_nothing_is_lost() -> None:
+    splitter = SentenceSplitter()
+    text = "word " * 500
+    found = splitter.push(text) + splitter.flush()
+    assert " ".join(found).split() == text.split()
+    assert max(map(len, found)) <= LONGEST

@@ -1,0 +1,145 @@
+"""Breakers, streams and back-off, on a clock that a test moves."""
+
+import asyncio
+
+import pytest
+
+from vonad.engine import NotUnderstood
+from vonad.errors import VonadError
+from vonad.resilience import FAILURES_TO_OPEN, Backoff, Breaker, Pool
+from vonad.testing import ManualClock, settle
+
+
+def pool(clock: ManualClock, streams: int = 1) -> tuple[Pool[str], list[str]]:
+    states: list[str] = []
+    breaker = Breaker("espeak", clock, lambda _, state: states.append(state))
+    return Pool("engine", breaker, streams=streams, clock=clock, harmless=(NotUnderstood,)), states
+
+
+async def fail(subject: Pool[str]) -> None:
+    with pytest.raises(VonadError):
+        async with subject.lease():
+            raise RuntimeError("no")
+
+
+async def test_five_failures_in_a_row_open_the_breaker_and_it_says_for_how_long() -> None:
+    clock = ManualClock()
+    subject, states = pool(clock)
+    for _ in range(FAILURES_TO_OPEN):
+        await fail(subject)
+    assert states == ["open"]
+    with pytest.raises(VonadError, match="left alone for another 30 s") as refused:
+        async with subject.lease():
+            pass
+    assert (refused.value.code, refused.value.retry_after_ms) == ("circuit_open", 30_000)
+
+
+async def test_a_success_in_between_begins_the_count_anew() -> None:
+    subject, states = pool(ManualClock())
+    for _ in range(3):
+        for _ in range(FAILURES_TO_OPEN - 1):
+            await fail(subject)
+        async with subject.lease():
+            pass
+    assert states == []
+
+
+async def test_after_its_pause_one_probe_is_let_through_and_two_successes_close_it() -> None:
+    clock = ManualClock()
+    subject, states = pool(clock, streams=2)
+    for _ in range(FAILURES_TO_OPEN):
+        await fail(subject)
+    await clock.advance(30)
+    async with subject.lease():
+        with pytest.raises(VonadError, match="left alone"):
+            async with subject.lease():
+                pass
+    async with subject.lease():
+        pass
+    assert states == ["open", "half_open", "closed"]
+
+
+async def test_a_probe_that_fails_opens_it_again() -> None:
+    clock = ManualClock()
+    subject, states = pool(clock)
+    for _ in range(FAILURES_TO_OPEN):
+        await fail(subject)
+    await clock.advance(30)
+    await fail(subject)
+    assert states == ["open", "half_open", "open"]
+
+
+async def test_having_nothing_to_say_is_no_failure() -> None:
+    subject, states = pool(ManualClock())
+    for _ in range(2 * FAILURES_TO_OPEN):
+        with pytest.raises(NotUnderstood):
+            async with subject.lease():
+                raise NotUnderstood
+    assert states == []
+
+
+async def test_a_defect_comes_out_as_a_typed_error_that_names_the_engine() -> None:
+    subject, _ = pool(ManualClock())
+    with pytest.raises(VonadError, match="engine espeak failed: RuntimeError: no") as failed:
+        async with subject.lease():
+            raise RuntimeError("no")
+    assert failed.value.code == "backend_step_failed"
+
+
+async def test_one_stream_too_many_waits_a_second_and_is_refused() -> None:
+    clock = ManualClock()
+    subject, _ = pool(clock)
+
+    async def use() -> None:
+        async with subject.lease():
+            pass
+
+    async with subject.lease():
+        waiting = asyncio.create_task(use())
+        await clock.advance(0.9)
+        assert not waiting.done()
+        await clock.advance(0.2)
+        with pytest.raises(VonadError, match="serves 1 at once") as refused:
+            await waiting
+        assert refused.value.code == "overload"
+    await use()
+
+
+async def test_a_stream_that_becomes_free_in_time_is_taken() -> None:
+    clock = ManualClock()
+    subject, _ = pool(clock)
+    got = asyncio.Event()
+
+    async def use() -> None:
+        async with subject.lease():
+            got.set()
+
+    async with subject.lease():
+        waiting = asyncio.create_task(use())
+        await clock.advance(0.5)
+    await settle()
+    assert got.is_set()
+    await waiting
+
+
+async def test_being_cancelled_says_nothing_about_an_engine() -> None:
+    subject, states = pool(ManualClock())
+
+    async def hang() -> None:
+        async with subject.lease():
+            await asyncio.Event().wait()
+
+    for _ in range(2 * FAILURES_TO_OPEN):
+        task = asyncio.create_task(hang())
+        await settle()
+        task.cancel()
+        await asyncio.wait({task})
+    assert states == []
+
+
+def test_pauses_double_up_to_a_limit_and_are_spread() -> None:
+    low, high = Backoff(1.0, 30.0, spread=lambda: 0.0), Backoff(1.0, 30.0, spread=lambda: 1.0)
+    assert [round(low.next(), 2) for _ in range(7)] == [0.9, 1.8, 3.6, 7.2, 14.4, 27.0, 27.0]
+    assert round(high.next(), 2) == 1.1
+    low.reset()
+    assert round(low.next(), 2) == 0.9
