@@ -2,16 +2,18 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point `vonad`: runs a command, says what went wrong in a sentence, and ends with its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     from vonad.cli.app import build
     from vonad.cli.exits import FAILED, INTERRUPTED, Failure, status_of
     from vonad.errors import VonadError
 
     try:
-        build(sys.argv[1:])(prog_name="vonad")
+        build(given)(given, prog_name="vonad")
     except Failure as failure:
         status = _complain(str(failure), failure.status)
     except VonadError as error:

@@ -1,7 +1,5 @@
 """check: the configuration, with all its problems at once."""
 
-import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -23,27 +21,20 @@ def check(
     ] = None,
 ) -> None:
     """Validate the configuration: every problem with its file and line. Exit status 78 if there are any."""
+    from vonad.cli.inspection import inspect
     from vonad.component_check import check_components
-    from vonad.directories import directories
-    from vonad.plugins import Plugins
-    from vonad.settings import load
 
-    # What keeps a plugin from running is told as a problem of the tables that want it.
-    logging.getLogger("vonad").setLevel(logging.CRITICAL)
     try:
-        loaded = load(config, os.environ)
+        found = inspect(config)
     except ConfigProblems as error:
         raise _bad(error.problems) from None
-    plugins = Plugins(
-        drop_ins=directories(os.environ, loaded.path).config / "plugins", allowed=loaded.settings.policy.plugins
-    )
-    plugins.load()
-    if problems := check_components(loaded, plugins.offers.values(), plugins.statuses):
+    statuses = found.plugins.statuses
+    if problems := check_components(found.loaded, found.plugins.offers.values(), statuses):
         raise _bad(problems)
-    for status in plugins.statuses:
+    for status in statuses:
         if not status.running:
             print(f"warning: plugin {status.name} does not run: {status.reason}")
-    print(f"{loaded.path or 'the defaults (there is no vonad.toml)'}: no problems")
+    print(f"{found.loaded.path or 'the defaults (there is no vonad.toml)'}: no problems")
 
 
 def _bad(problems: Sequence[Problem]) -> typer.Exit:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote, urlencode
 
 from vonad.cli.exits import NO_DAEMON, Failure, status_of
@@ -32,11 +33,17 @@ def socket_path() -> Path:
 
 
 class Daemon:
-    """A running daemon. One connection, opened at the first request."""
+    """A running daemon, for as long as the `with` lasts. One connection, opened at the first request."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path or socket_path()
+    def __init__(self) -> None:
+        self.path = socket_path()
         self._connection = _Connection(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._connection.close()
 
     def get(self, path: str, **query: object) -> Json:
         """Ask for something. Raises NoDaemon, or Failure with the daemon's own words."""

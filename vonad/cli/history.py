@@ -14,7 +14,9 @@ from vonad.cli import past
 from vonad.cli.exits import Failure
 from vonad.cli.output import local_time, print_json, print_table
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most: the latest.")]
+Limit = Annotated[
+    int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help="How many at most: the latest.")
+]
 Search = Annotated[str | None, typer.Option(metavar="TEXT", help="Only turns with words that begin like this.")]
 Satellite = Annotated[str | None, typer.Option("--satellite", "-s", metavar="ID", help="Only of this satellite.")]
 Wakes = Annotated[bool, typer.Option("--wakes", help="Wakes instead of turns, also the refused ones and why.")]

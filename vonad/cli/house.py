@@ -19,7 +19,8 @@ def register(app: typer.Typer) -> None:
 
 def satellites(as_json: AsJson = False) -> None:
     """The satellites, and what each is doing."""
-    found = records(Daemon().get("/api/satellites"))
+    with Daemon() as daemon:
+        found = records(daemon.get("/api/satellites"))
     if as_json:
         print_json(found)
         return
@@ -35,10 +36,12 @@ def satellites(as_json: AsJson = False) -> None:
 
 
 def sessions(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20, as_json: AsJson = False
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help="How many at most.")] = 20,
+    as_json: AsJson = False,
 ) -> None:
     """The conversations open now and those closed not long ago, the latest first."""
-    found = records(Daemon().get("/api/sessions", limit=limit))
+    with Daemon() as daemon:
+        found = records(daemon.get("/api/sessions", limit=limit))
     if as_json:
         print_json(found)
         return
@@ -51,7 +54,8 @@ def sessions(
 
 def skills(as_json: AsJson = False) -> None:
     """What can be asked for, and which sentences are understood without a network."""
-    found = records(Daemon().get("/api/skills"))
+    with Daemon() as daemon:
+        found = records(daemon.get("/api/skills"))
     if as_json:
         print_json(found)
         return

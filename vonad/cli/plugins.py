@@ -1,6 +1,5 @@
 """plugins: what was found, where it comes from, and why it does not run."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,12 +33,7 @@ def _plugins(ctx: typer.Context, as_json: AsJson = False, config: Config = None)
 
 def show(as_json: AsJson = False, config: Config = None) -> None:
     """The plugins of the running daemon; without one, those that a daemon would load."""
-    try:
-        if config is not None:
-            raise NoDaemon("not asked")
-        found: Sequence[dict[str, object]] = records(Daemon().get("/api/plugins"))
-    except NoDaemon:
-        found = _without_daemon(config)
+    found = _without_daemon(config) if config is not None else _of_daemon()
     if as_json:
         print_json(found)
         return
@@ -56,20 +50,18 @@ def show(as_json: AsJson = False, config: Config = None) -> None:
     print_table(("plugin", "origin", "version", "offers", "status"), rows, empty="no plugins were found")
 
 
+def _of_daemon() -> list[dict[str, object]]:
+    try:
+        with Daemon() as daemon:
+            return records(daemon.get("/api/plugins"))
+    except NoDaemon:
+        return _without_daemon(None)
+
+
 def _without_daemon(config: Path | None) -> list[dict[str, object]]:
     """Load them here, as a daemon would."""
-    import logging
-    import os
     from dataclasses import asdict
 
-    from vonad.directories import directories
-    from vonad.plugins import Plugins
-    from vonad.settings import load
+    from vonad.cli.inspection import inspect
 
-    # What goes wrong is in the list.
-    logging.getLogger("vonad").setLevel(logging.CRITICAL)
-    loaded = load(config, os.environ)
-    drop_ins = directories(os.environ, loaded.path).config / "plugins"
-    plugins = Plugins(drop_ins=drop_ins, allowed=loaded.settings.policy.plugins)
-    plugins.load()
-    return [asdict(status) for status in plugins.statuses]
+    return [asdict(status) for status in inspect(config).plugins.statuses]

@@ -1,5 +1,6 @@
 """ask, say, listen, stop: talking to the house from a keyboard."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -36,16 +37,12 @@ def ask(
 
     With --satellite the reply is also spoken there; without, nothing is played.
     """
-    daemon, said = Daemon(), {"text": " ".join(text)}
-    if satellite is not None:
-        reply = record(daemon.post(f"/api/satellites/{segment(satellite)}/text", said, wait=timeout))
-    else:
-        session = segment(str(record(daemon.post("/api/sessions", {"initial_turn": "defer"}))["session_id"]))
-        try:
-            reply = record(daemon.post(f"/api/sessions/{session}/turns", said, wait=timeout))
-        finally:
-            # On a connection of its own: the other one may have been left in the middle of an answer.
-            Daemon().delete(f"/api/sessions/{session}")
+    said = {"text": " ".join(text)}
+    with Daemon() as daemon:
+        if satellite is not None:
+            reply = record(daemon.post(f"/api/satellites/{segment(satellite)}/text", said, wait=timeout))
+        else:
+            reply = _in_a_session(daemon, said, timeout)
     if as_json:
         print_json(reply)
     elif reply["reply"]:
@@ -61,30 +58,40 @@ def say(
     interrupt: Annotated[bool, typer.Option("--interrupt", help="Cut short what plays.")] = False,
 ) -> None:
     """Speak an announcement at a satellite."""
-    daemon = Daemon()
-    where = satellite or _the_only(daemon)
     body = {"text": " ".join(text), "interrupt": interrupt}
-    answer = record(daemon.post(f"/api/satellites/{segment(where)}/say", body, wait=ANSWER_S if wait else None))
+    with Daemon() as daemon:
+        where = satellite or _the_only(daemon)
+        answer = record(daemon.post(f"/api/satellites/{segment(where)}/say", body, wait=ANSWER_S if wait else None))
     if wait and not answer.get("ok"):
         raise Failure(f"the announcement was not played to its end at {where} ({answer.get('reason') or 'no reason'})")
 
 
 def listen(satellite: At = None) -> None:
     """Open a satellite's microphone, as its wake word would."""
-    daemon = Daemon()
-    where = satellite or _the_only(daemon)
-    daemon.post(f"/api/satellites/{segment(where)}/wake", {})
+    with Daemon() as daemon:
+        where = satellite or _the_only(daemon)
+        daemon.post(f"/api/satellites/{segment(where)}/wake", {})
     print(f"{where} is listening")
 
 
 def stop(satellite: At = None) -> None:
     """Be quiet: end what is spoken, and the turn. Without --satellite everywhere."""
-    daemon = Daemon()
-    places = [satellite] if satellite else _online(daemon)
-    stopped = [
-        place for place in places if record(daemon.post(f"/api/satellites/{segment(place)}/stop")).get("stopped")
-    ]
+    with Daemon() as daemon:
+        places = [satellite] if satellite else _online(daemon)
+        answers = {place: record(daemon.post(f"/api/satellites/{segment(place)}/stop")) for place in places}
+    stopped = [place for place, answer in answers.items() if answer.get("stopped")]
     print(f"stopped: {', '.join(stopped)}" if stopped else "there was nothing to stop")
+
+
+def _in_a_session(daemon: Daemon, said: Mapping[str, object], timeout: float) -> dict[str, object]:
+    """A turn in a session of its own, text only, which is closed again."""
+    session = segment(str(record(daemon.post("/api/sessions", {"initial_turn": "defer"}))["session_id"]))
+    try:
+        return record(daemon.post(f"/api/sessions/{session}/turns", said, wait=timeout))
+    finally:
+        # On a connection of its own: the other one may have been left in the middle of an answer.
+        with Daemon() as again:
+            again.delete(f"/api/sessions/{session}")
 
 
 def _online(daemon: Daemon) -> list[str]:

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from vonad.cli.inspection import inspect
 from vonad.clock import SystemClock
-from vonad.directories import directories
 from vonad.engine import SpeechToText, TextToSpeech
 from vonad.errors import VonadError
 from vonad.frame import CAPTURE_RATE, Blocks, Frame
@@ -19,7 +18,7 @@ from vonad.parts import Parts
 from vonad.plan import Style
 from vonad.plugins import Plugins
 from vonad.resampling import resample
-from vonad.settings import ComponentTable, Settings, load
+from vonad.settings import ComponentTable, Settings
 from vonad.streams import closing
 
 FRAME_S = 0.02
@@ -82,10 +81,8 @@ class Workbench:
 async def workbench(config: Path | None, *, roles: Collection[Role]) -> AsyncIterator[Workbench]:
     """Open the engines of these roles, and the skills for their sentences. Raises ConfigProblems."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    loaded = load(config, os.environ)
-    settings, places, clock = loaded.settings, directories(os.environ, loaded.path), SystemClock()
-    plugins = Plugins(drop_ins=places.config / "plugins", allowed=settings.policy.plugins)
-    plugins.load()
+    found = inspect(config)
+    settings, plugins, clock = found.loaded.settings, found.plugins, SystemClock()
 
     def plays(name: str, table: ComponentTable) -> bool:
         offer = plugins.offers.get(("engines", table.kind or name))
@@ -98,7 +95,7 @@ async def workbench(config: Path | None, *, roles: Collection[Role]) -> AsyncIte
             plugins,
             clock=clock,
             journal=journal,
-            directories=places,
+            directories=found.places,
             timezone=ZoneInfo(settings.node.timezone or "UTC"),
             voice=_Mute(),
             satellites=list,

@@ -1,0 +1,64 @@
+"""check and plugins: what is known without a daemon."""
+
+import pytest
+
+from tests.cli_run import Cli, directories
+
+
+@pytest.fixture
+def cli(tmp_path, capsys, monkeypatch):
+    directories(tmp_path, monkeypatch)
+    return Cli(tmp_path, capsys)
+
+
+def test_a_good_configuration_is_said_to_be_good(cli):
+    path = cli.directory / "vonad.toml"
+    path.write_text('[transports.desk]\nkind = "wav"\n')
+    ended = cli("check", "--config", str(path))
+    assert ended.status == 0
+    assert f"{path}: no problems" in ended.out
+    assert "no problems" in cli("check").out
+
+
+def test_all_problems_are_printed_with_their_lines_and_78(cli):
+    path = cli.directory / "vonad.toml"
+    path.write_text('[mqtt]\nprot = 1\n[web]\nport = "x"\n[transports.desk]\nkind = "wave"\n')
+    ended = cli("check", "--config", str(path))
+    assert ended.status == 78
+    assert f"{path}:2: [mqtt] prot" in ended.out
+    assert "port" in ended.out
+    assert f"{path}:4: " in ended.out
+    path.write_text('[transports.desk]\nkind = "wave"\n')
+    ended = cli("check", "--config", str(path))
+    assert ended.status == 78
+    assert "did you mean wav?" in ended.out
+    assert ended.out.endswith("1 problem\n")
+
+
+def test_a_file_that_is_not_there_is_a_problem(cli):
+    ended = cli("check", "--config", str(cli.directory / "nowhere.toml"))
+    assert ended.status == 78
+    assert "nowhere.toml" in ended.out
+
+
+def test_plugins_are_found_without_a_daemon_and_a_broken_one_says_why(cli):
+    drop_ins = cli.directory / "plugins"
+    drop_ins.mkdir()
+    (drop_ins / "broken.py").write_text("import nothing_of_this_name\n")
+    ended = cli("plugins", "--json")
+    found = {one["name"]: one for one in ended.json}
+    assert found["clock"]["origin"] == "bundled"
+    assert found["clock"]["running"] is True
+    assert found["broken"]["origin"] == "drop-in"
+    assert found["broken"]["running"] is False
+    assert "nothing_of_this_name" in found["broken"]["reason"]
+    assert "not running: " in cli("plugins", "list").out
+
+
+def test_a_bad_configuration_is_told_by_plugins_and_run_too(cli):
+    path = cli.directory / "vonad.toml"
+    path.write_text("[mqtt]\nprot = 1\n")
+    for command in ("plugins", "run"):
+        ended = cli(command, "--config", str(path))
+        assert ended.status == 78
+        assert f"{path}:2: [mqtt] prot" in ended.out + ended.err
