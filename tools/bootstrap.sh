@@ -68,7 +68,7 @@ fi
 if [ "$("$uv" --version 2>/dev/null | cut -d' ' -f2)" != "$UV" ]; then
     find_python
     "$python" -m venv --clear "$venv/tools" || stop "$python could not make $here/$venv/tools"
-    "$venv/tools/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$UV" ||
+    "$venv/tools/bin/python" -m pip install -qq --disable-pip-version-check "uv==$UV" ||
         stop "pip could not fetch uv $UV, which installs the rest. $help"
 fi
 
