@@ -158,7 +158,7 @@ class Parts:
     async def apply(self, settings: Settings, group: asyncio.TaskGroup, *, only: Sequence[Group] = ORDER) -> list[str]:
         """Close what is gone or changed, open what is new; returns when all have settled. What changed, by label."""
         self._language = settings.node.language
-        wanted = {(kind, name): table for kind in only for name, table in _tables(settings, kind).items()}
+        wanted = {(kind, name): table for kind in only for name, table in self._tables(settings, kind).items()}
         gone = [part for key, part in self._parts.items() if key[0] in only and self._outdated(part, wanted.get(key))]
         await self.close(gone)
         changed = [part.label for part in gone]
@@ -185,6 +185,15 @@ class Parts:
                     await part.closed.wait()
             except TimeoutError:
                 log.warning("%s did not close within %g s and is left behind", part.label, CLOSE_S)
+
+    def _tables(self, settings: Settings, group: Group) -> dict[str, ComponentTable]:
+        """Those that are on. A skill needs no table: whoever installed its plugin wants it."""
+        tables: Mapping[str, ComponentTable] = getattr(settings, group)
+        named = {table.kind or name for name, table in tables.items()} | set(tables)
+        offered = [kind for of, kind in self._plugins.offers if of == group == "skills" and kind not in named]
+        return {name: table for name, table in tables.items() if table.enabled} | {
+            kind: ComponentTable() for kind in offered
+        }
 
     def _outdated(self, part: Part, table: ComponentTable | None) -> bool:
         """Whether it must be opened again, or not at all: also when its plugin has been loaded anew."""
@@ -299,8 +308,3 @@ class PartHost(Host):
     async def engine(self, role: Role, name: str) -> AsyncIterator[object]:  # type: ignore[override]
         async with self._parts.lease(object, role, name) as engine:
             yield engine
-
-
-def _tables(settings: Settings, group: Group) -> Mapping[str, ComponentTable]:
-    tables: Mapping[str, ComponentTable] = getattr(settings, group)
-    return {name: table for name, table in tables.items() if table.enabled}

@@ -14,7 +14,6 @@ from vonad.backend import Brief, Dialogue, Reply, ReplyDone, ReplyFailed, ReplyT
 from vonad.engine import Agent, Heard, NotUnderstood, Outcome, Request, SkillDesk, SpeechToText, TextToSpeech
 from vonad.errors import VonadError
 from vonad.frame import Frame, silence
-from vonad.host import Role
 from vonad.plan import Style
 from vonad.sentences import Sentences
 from vonad.testing import settle, speech
