@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
+from vonad.web.errors import BadRequest
+
 LIMIT = 64 * 1024
 """Bytes of a body."""
 SECONDS = 20.0
@@ -16,16 +18,8 @@ SECONDS = 20.0
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)", re.IGNORECASE)
 
 
-class BadBody(Exception):  # noqa: N818  (told to the sender, raised to nobody else)
-    """A body that is refused. status: HTTP's; the text: what was wrong, where, and what is allowed."""
-
-    def __init__(self, status: int, what: str) -> None:
-        super().__init__(f"request body: {what}")
-        self.status = status
-
-
 async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """A body that FastAPI may parse; empty when there is none. Raises BadBody."""
+    """A body that FastAPI may parse; empty when there is none. Raises BadRequest."""
     headers = Headers(scope=scope)
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length[:20]) > LIMIT:
@@ -41,31 +35,35 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
                 if len(body) > LIMIT:
                     raise _too_large()
     except TimeoutError:
-        raise BadBody(400, f"it did not arrive within {SECONDS:.0f} s") from None
+        raise _bad(400, f"it did not arrive within {SECONDS:.0f} s") from None
     if not body:
         return b""
     encoding, kind = headers.get("content-encoding", "identity"), headers.get("content-type", "")
     if encoding.lower() != "identity":
-        raise BadBody(415, f"Content-Encoding {encoding[:80]!r}: send it uncompressed")
+        raise _bad(415, f"Content-Encoding {encoding[:80]!r}: send it uncompressed")
     if not _JSON.fullmatch(kind.partition(";")[0].strip()):
-        raise BadBody(415, f"Content-Type {kind[:80]!r}: send JSON, with Content-Type: application/json")
+        raise BadRequest(
+            415, f"request body: Content-Type {kind[:80]!r}: send JSON, with Content-Type: application/json"
+        )
     decode(bytes(body))
     return bytes(body)
 
 
 def decode(body: bytes) -> object:
-    """The value of a body. Raises BadBody: not UTF-8, not JSON, NaN, a key twice, half a surrogate pair, too deep."""
+    """The value of a body. Raises BadRequest: not UTF-8, not JSON, NaN, a key twice, lone surrogates, too deep."""
     try:
         value: object = json.loads(body.decode(), object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
-        raise BadBody(400, "nested too deeply") from None
+        raise _bad(400, "nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise BadBody(400, f"not JSON: {error.msg}: line {error.lineno} column {error.colno}") from None
+        raise BadRequest(
+            400, f"request body: not JSON: {error.msg}: line {error.lineno} column {error.colno}"
+        ) from None
     except UnicodeError:
-        raise BadBody(400, "not UTF-8, or half of a surrogate pair in it") from None
+        raise _bad(400, "not UTF-8, or half of a surrogate pair in it") from None
     except ValueError as error:
-        raise BadBody(400, f"not JSON: {error}") from None
+        raise _bad(400, f"not JSON: {error}") from None
     return value
 
 
@@ -74,13 +72,17 @@ def _no_key_twice(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise BadBody(400, f"the key {twice[:40]!r} is there twice")
+        raise _bad(400, f"the key {twice[:40]!r} is there twice")
     return value
 
 
 def _no_constant(name: str) -> object:
-    raise BadBody(400, f"{name} is no JSON number")
+    raise _bad(400, f"{name} is no JSON number")
 
 
-def _too_large() -> BadBody:
-    return BadBody(413, f"larger than {LIMIT // 1024} KiB")
+def _too_large() -> BadRequest:
+    return _bad(413, f"larger than {LIMIT // 1024} KiB")
+
+
+def _bad(status: int, what: str) -> BadRequest:
+    return BadRequest(status, f"request body: {what}")

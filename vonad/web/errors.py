@@ -7,15 +7,21 @@ from pydantic import BaseModel, Field
 
 STATUS_CODES: Mapping[int, str] = {
     400: "malformed",
-    401: "unauthorized",
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
     415: "unsupported_media_type",
     421: "wrong_host",
-    503: "overload",
 }
 """HTTP status → our code, for what the protocol itself refuses; VonadErrors bring their own code and status."""
+
+
+class BadRequest(Exception):  # noqa: N818  (told to the client, raised to nobody else)
+    """A request that HTTP refuses. status: one of STATUS_CODES; the text: what was wrong, and what is allowed."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Problem(BaseModel):

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vonad.web.body import BadBody, read_body
-from vonad.web.errors import problem
+from vonad.errors import VonadError
+from vonad.web.body import read_body
+from vonad.web.errors import BadRequest, problem
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that the port answers to everybody."""
@@ -48,34 +49,34 @@ class Gate:
             self._passing -= 1
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        refusal = self._refusal(scope)
-        if refusal is None:
-            try:
-                body = await read_body(scope, receive)
-            except BadBody as bad:
-                refusal = bad.status, str(bad)
-                if over_socket(scope):
-                    self._refused(scope["method"], scope["path"], str(bad))
-            else:
-                await self._app(scope, _replay(body, receive), send)
-                return
-        status, message = refusal
-        # Whoever sends too much goes on sending: nothing but the end of the connection stops that.
-        close = {"Connection": "close"} if status == 413 else {}
-        await problem(status, message, request_id=request_id, headers=close)(scope, receive, send)
+        try:
+            self._admit(scope)
+            body = await read_body(scope, receive)
+        except VonadError as error:
+            refusal = problem(error.status, error.message, code=error.code, request_id=request_id)
+        except BadRequest as bad:
+            if over_socket(scope):
+                self._refused(scope["method"], scope["path"], str(bad))
+            # Whoever sends too much goes on sending: nothing but the end of the connection stops that.
+            close = {"Connection": "close"} if bad.status == 413 else {}
+            refusal = problem(bad.status, str(bad), request_id=request_id, headers=close)
+        else:
+            await self._app(scope, _replay(body, receive), send)
+            return
+        await refusal(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """What the request's head alone is refused for."""
+    def _admit(self, scope: Scope) -> None:
+        """Look at the request's head alone. Raises what it is refused for."""
         if self._passing > AT_ONCE:
-            return 503, "too many requests at once: try again soon"
+            raise VonadError("overload", "too many requests at once: try again soon", op="http", retryable=True)
         if over_socket(scope):
-            return None
+            return
         host = Headers(scope=scope).get("host", "")
         if _name_of(host) not in HOSTS:
-            return 421, f"this port answers to the names localhost and 127.0.0.1 only, not to {host[:80]!r}"
+            raise BadRequest(421, f"this port answers to the names localhost and 127.0.0.1 only, not to {host[:80]!r}")
         if scope["path"] not in OPEN:
-            return 401, "the API on this port comes with access tokens; use the socket (vonad.sock), as `vonad` does"
-        return None
+            message = "the API on this port comes with access tokens; use the socket (vonad.sock), as `vonad` does"
+            raise VonadError("unauthorized", message, op="http")
 
 
 class _Answer:
