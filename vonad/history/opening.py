@@ -106,7 +106,9 @@ async def _for_writing(
         except TimeoutError:
             log.error("history: what waited was not written within %g s: the disk hangs", CLOSE_S)  # noqa: TRY400
             writing.cancel()
+        # The last to close folds the log into the database, which the reader cannot.
         await reader.close()
+        await file.close()
 
 
 async def _open_first(writer: Writer) -> None:

@@ -121,7 +121,6 @@ class Writer:
             if lost:
                 log.error("history: %d rows could not be written: %s", lost, self._file.detail)
             self._refuse(VonadError("store_error", "the history is closed", op="history"))
-            await self._file.close()
 
     async def _drain(self) -> None:
         if not self._waiting and not self._file.healthy:
