@@ -1,6 +1,6 @@
 """The clock: what time it is, the date, the day. Copy this file to write a skill of your own.
 
-Put the copy into <config dir>/plugins/ and it runs: nothing else is needed. What is what:
+Give the copy and its skill a name of their own, put it into <config dir>/plugins/, and reload: nothing else is needed.
 
 1. `sentences` say what people may ask: (a|b) is one of, [x] may be left out. The same sentences teach the speech
    recogniser its words, are matched against what was heard, and tell a language model what the skill is for.

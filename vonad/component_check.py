@@ -1,5 +1,6 @@
 """The component tables against what the plugins offer: what only they know about the configuration."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -7,9 +8,11 @@ from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from vonad.problem import Problem, in_order, suggestion
+from vonad.problem import ConfigProblems, Problem, in_order, suggestion
 from vonad.settings import COMPONENTS, ComponentTable, Loaded
 from vonad.validation import findings, is_secret, unknown_keys
+
+log = logging.getLogger(__name__)
 
 
 class Offered(Protocol):
@@ -55,6 +58,15 @@ def check_components(loaded: Loaded, offers: Iterable[Offered], plugins: Iterabl
     """
     check = _Check(loaded, {(offer.group, offer.kind): offer for offer in offers}, plugins)
     return list(in_order([*check.tables(), *check.names()]))
+
+
+def refuse_or_warn(loaded: Loaded, offers: Iterable[Offered], plugins: Iterable[Found]) -> None:
+    """Log what is missing through no fault of the configuration. Raises ConfigProblems when anything else is wrong."""
+    problems = check_components(loaded, offers, plugins)
+    if any(problem.fatal for problem in problems):
+        raise ConfigProblems(problems)
+    for problem in problems:
+        log.warning("%s", problem)
 
 
 class _Check:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from vonad import __version__
 from vonad.bus import Bus
 from vonad.clock import Clock, SystemClock
-from vonad.component_check import check_components
+from vonad.component_check import refuse_or_warn
 from vonad.directories import Directories
 from vonad.errors import VonadError
 from vonad.history import open_journal
@@ -23,7 +23,6 @@ from vonad.instance import only_one
 from vonad.mqtt.broker import choose_broker
 from vonad.mqtt.frontend import serve_mqtt
 from vonad.plugins import Plugins
-from vonad.problem import ConfigProblems
 from vonad.reload import Reload
 from vonad.runtime import Runtime
 from vonad.service import House, Service, SessionService
@@ -64,8 +63,7 @@ async def serve(
         node = identity(places.state, settings.node, socket.gethostname())
         plugins = Plugins(drop_ins=places.config / "plugins", allowed=settings.policy.plugins)
         plugins.load()
-        if problems := check_components(loaded, plugins.offers.values(), plugins.statuses):
-            raise ConfigProblems(problems)
+        refuse_or_warn(loaded, plugins.offers.values(), plugins.statuses)
         database = places.state / DATABASE if settings.history.enabled else None
         journal = await stack.enter_async_context(
             open_journal(database, clock=clock, retention_days=settings.history.retention_days)

@@ -5,10 +5,9 @@ import contextlib
 import logging
 from collections.abc import Mapping
 
-from vonad.component_check import check_components
+from vonad.component_check import refuse_or_warn
 from vonad.errors import VonadError
 from vonad.plugins import Plugins
-from vonad.problem import ConfigProblems
 from vonad.runtime import Runtime
 from vonad.service import House
 from vonad.settings import Loaded, load
@@ -35,8 +34,7 @@ class Reload:
         async with self._one_at_a_time:
             loaded = load(self._loaded.path, self._environ)
             self._refresh_drop_ins()
-            if problems := check_components(loaded, self._plugins.offers.values(), self._plugins.statuses):
-                raise ConfigProblems(problems)
+            refuse_or_warn(loaded, self._plugins.offers.values(), self._plugins.statuses)
             for table in FIXED:
                 if getattr(loaded.settings, table) != getattr(self._loaded.settings, table):
                     log.warning("[%s] has changed: that takes a restart", table)

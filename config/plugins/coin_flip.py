@@ -38,5 +38,5 @@ async def coin_flip(coins: Coins, call: Call) -> str:
 
 @hookimpl
 def register_skills(registrar: Registrar) -> None:
-    """Offer the skill; the table [skills.coin_flip] switches it on."""
+    """Offer the skill; it runs as soon as this file is here."""
     registrar.add(coin_flip)
