@@ -48,12 +48,12 @@ async def home(
 async def test_every_command_is_understood_from_the_wake_to_the_history(home: House, name: str) -> None:
     said, reply = COMMANDS[name]
     async with watch(home) as mqtt:
-        first = len(mqtt.seen)
+        await mqtt.until(lambda: mqtt.payloads("satellite/desk/state") == ["idle"], "the retained state")
         await mqtt.publish("satellite/desk/wake")
         await mqtt.until(mqtt.ended, "turn.ended")
-        await mqtt.until(lambda: mqtt.payloads("satellite/desk/state")[-1:] == ["idle"], "idle")
-        states = [payload for topic, payload, _ in mqtt.seen[first:] if topic == "satellite/desk/state"]
-        assert states == ["listening", "processing", "responding", "idle"]
+        await mqtt.until(lambda: mqtt.payloads("satellite/desk/state")[1:][-1:] == ["idle"], "idle again")
+        states = mqtt.payloads("satellite/desk/state")
+        assert states == ["idle", "listening", "processing", "responding", "idle"]
         assert len(mqtt.events("desk", "wake_accepted")) == 1
         assert mqtt.said("satellite/desk/transcript") == said
         answered = mqtt.said("satellite/desk/reply")
