@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.markers import Marker
@@ -29,6 +30,9 @@ MACHINES = ("x86_64", "aarch64")
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 GLIBC = 35
 """2.35: Ubuntu 22.04's; Debian 12 has 2.36."""
+
+COMPILED = {("aarch64", (3, 12)): {"pocketsphinx"}}
+"""What nobody built for a machine and Python: there a compiler is needed."""
 
 BROKEN = {
     "aiomqtt": ("2.4.0", "3.0.0"),
@@ -131,12 +135,10 @@ def test_no_version_that_is_known_to_be_broken_can_be_installed(name: str) -> No
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_lock_installs_without_a_compiler(machine: str, python: tuple[int, int]) -> None:
     tags = _tags(machine, python)
-    lacking = [
-        f"{package['name']} {package['version']}"
-        for package in _wanted(machine, python)
-        if not any(parse_wheel_filename(_file(wheel))[3] & tags for wheel in package.get("wheels", []))
-    ]
-    assert not lacking, f"no wheel for Python {python[0]}.{python[1]} on {machine}: {', '.join(lacking)}"
+    there = {package["name"] for package in _wanted(machine, python) if _built_for(tags, package)}
+    lacking = {package["name"] for package in _wanted(machine, python)} - there
+
+    assert lacking == COMPILED.get((machine, python), set())
 
 
 def test_the_lock_names_everything_the_project_asks_for() -> None:
@@ -146,7 +148,7 @@ def test_the_lock_names_everything_the_project_asks_for() -> None:
     assert all(wheel["hash"].startswith("sha256:") for package in LOCKED for wheel in package.get("wheels", []))
 
 
-def _wanted(machine: str, python: tuple[int, int]) -> Iterator[dict[str, object]]:
+def _wanted(machine: str, python: tuple[int, int]) -> Iterator[dict[str, Any]]:
     """The locked packages but vonad that may be installed there."""
     there = {
         "platform_machine": machine,
@@ -164,6 +166,10 @@ def _tags(machine: str, python: tuple[int, int]) -> frozenset[Tag]:
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(GLIBC, 4, -1)]
     platforms += [f"manylinux{old}_{machine}" for old in ("2014", "2010", "1")]
     return frozenset((*cpython_tags(python, platforms=platforms), *compatible_tags(python, platforms=platforms)))
+
+
+def _built_for(tags: frozenset[Tag], package: dict[str, Any]) -> bool:
+    return any(parse_wheel_filename(_file(wheel))[3] & tags for wheel in package.get("wheels", []))
 
 
 def _file(wheel: dict[str, str]) -> str:
