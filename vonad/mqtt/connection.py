@@ -15,7 +15,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from vonad.mqtt.message import PAYLOAD_LIMIT, Incoming, Outgoing
+from vonad.mqtt.client import LOGGER, Client, direct
+from vonad.mqtt.message import Incoming, Outgoing
 
 CONNECT_S = 5.0
 """How long a broker may take to accept us, or to take note of our leaving."""
@@ -76,7 +77,7 @@ async def connect(
     """
     try:
         client = _client(
-            broker, protocol, identifier=identifier, will=will, keepalive_s=keepalive_s, queue_type=_direct(deliver)
+            broker, protocol, identifier=identifier, will=will, keepalive_s=keepalive_s, queue_type=direct(deliver)
         )
         client.timeout = patience_s
         await _enter(client)
@@ -116,7 +117,7 @@ def _client(
     if v5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's is not annotated
         properties.MaximumPacketSize = PACKET_LIMIT
-    client = aiomqtt.Client(
+    client = Client(
         broker.host,
         broker.port,
         username=broker.username,
@@ -128,6 +129,7 @@ def _client(
         will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will else None,
         queue_type=queue_type,
         timeout=CONNECT_S,
+        logger=LOGGER,
         # paho looks once a second, and needs two silent periods to notice: this keeps them within two of the owner's
         keepalive=max(1, keepalive_s - 1),
         max_inflight_messages=WINDOW,
@@ -136,16 +138,6 @@ def _client(
     )
     client.pending_calls_threshold = 2 * WINDOW
     return client
-
-
-def _direct(deliver: Callable[[Incoming], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
-    class Direct(asyncio.Queue[aiomqtt.Message]):
-        """aiomqtt's queue drops messages that it has acknowledged, and says so in a log line only: go around it."""
-
-        def put_nowait(self, item: aiomqtt.Message) -> None:
-            deliver(Incoming(item.topic.value, bytes(item.payload[: PAYLOAD_LIMIT + 1]), bool(item.retain)))
-
-    return Direct
 
 
 async def _enter(client: aiomqtt.Client) -> None:

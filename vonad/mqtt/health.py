@@ -1,6 +1,5 @@
 """Health: how the link is, in sentences that name the place, the reason and the remedy."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,16 +45,11 @@ def fought_over(broker: Broker, identifier: str) -> Health:
     return Health("stopped", f"{what}: stop it, then restart vonad")
 
 
-def welcomed(broker: Broker, topics: Topics, *, refused: Sequence[str], proven: bool) -> Health:
-    """Connected; perhaps not allowed everything."""
+def denied(broker: Broker, topics: Topics, topic: str, *, verb: Literal["read", "publish to"]) -> Health:
+    """Connected, but not allowed everything."""
     user = f"user {broker.username}" if broker.username else "clients without a user name"
-    remedy = f"allow {user} to read and write {topics.base}/# in the broker's ACL"
-    if refused:
-        return Health("denied", f"the broker at {broker} does not let {user} subscribe to {refused[0]}: {remedy}")
-    if not proven:
-        what = f"what {user} publishes to {topics.selftest} on the broker at {broker} does not come back"
-        return Health("denied", f"{what}: {remedy}")
-    return Health("online")
+    what = f"the broker at {broker} does not let {user} {verb} {topic}"
+    return Health("denied", f"{what}: allow both on {topics.base}/# in the broker's access list (ACL)")
 
 
 def _refused(broker: Broker, why: str) -> str:

@@ -9,9 +9,9 @@ from random import Random
 from aiomqtt import ProtocolVersion
 
 from vonad.clock import Clock
-from vonad.mqtt.arrival import OFFLINE, ONLINE, Arrival, Welcome
+from vonad.mqtt.arrival import OFFLINE, ONLINE, Arrival
 from vonad.mqtt.connection import CONNECT_S, Broker, ConnectionFailed, connect, lost
-from vonad.mqtt.health import Health, failed, fought_over, welcomed
+from vonad.mqtt.health import Health, denied, failed, fought_over
 from vonad.mqtt.message import Incoming, Outgoing, state
 from vonad.mqtt.outbox import Outbox
 from vonad.mqtt.presence import Presence
@@ -25,6 +25,8 @@ FIRST_ANSWER_S = 2.0
 """A broker that knows only MQTT 3.1.1 may wait for ever for what it takes to be the rest of our MQTT 5 greeting."""
 
 TAKEOVERS, TAKEOVERS_WITHIN_S = 3, 60.0
+NO_USE = 10
+"""Failures in a row after which the pause is the longest."""
 
 
 class Link:
@@ -66,6 +68,7 @@ class Link:
         self._arrival: Arrival | None = None
         self._home = False
         self._arrivals = 0
+        self._cut_off_at: str | None = None
         self._switched = False
         self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
         self._online = state(topics.status, ONLINE)
@@ -92,6 +95,7 @@ class Link:
             except* ConnectionFailed as group:
                 failure = _cause(group)
             finally:
+                missing = self._arrival.missing if self._arrival is not None else None
                 self._home = self._presence.settled = False
                 self._arrival = None
                 self.outbox.close()
@@ -102,9 +106,15 @@ class Link:
             if failure.kind == "taken_over" and self._is_fought_over():
                 self._tell(fought_over(self._broker, self._identifier))
                 await asyncio.get_running_loop().create_future()  # until cancelled
-            self._tell(failed(self._broker, failure))
+            if failure.kind == "lost" and missing is not None and self._cut_off_at is not None:
+                # Some brokers cut off who publishes what is not allowed. Twice in a row is no coincidence.
+                self._tell(denied(self._broker, self._topics, missing, verb="publish to"))
+                failures = NO_USE
+            else:
+                self._tell(failed(self._broker, failure))
+            self._cut_off_at = missing
             ceiling = LONGEST_PAUSE_S if failure.kind == "credentials" else min(LONGEST_PAUSE_S, 2.0**failures)
-            failures = min(failures + 1, 10)
+            failures = min(failures + 1, NO_USE)
             await self._clock.sleep(max(1.0, ceiling * self._random.uniform(0.7, 1.0)))
 
     async def _live(self) -> None:
@@ -121,21 +131,39 @@ class Link:
             ) as client,
             asyncio.TaskGroup() as group,
         ):
-            arrival = self._arrival = Arrival(client, self._topics, self._presence, self._clock, self._random)
+            arrival = self._arrival = Arrival(
+                client, self._topics, self._presence, clock=self._clock, random=self._random
+            )
             self.outbox.open()
             group.create_task(lost(client), name="mqtt-lost")
             group.create_task(self._presence.rival(), name="mqtt-rival")
-            welcome = await arrival.settle(first=not self._arrivals)
-            self.outbox.arrive(self._birth(arrival))
+            unread, proven = await arrival.settle(first=not self._arrivals)
+            if self._cut_off_at is not None:
+                for message in self._birth(arrival):
+                    await arrival.say(message)
+            truth = self._birth(arrival)
+            arrival.expect(truth)
+            self.outbox.arrive(truth)
             group.create_task(self.outbox.send(client), name="mqtt-send")
             self._arrivals += 1
-            self._home = True
-            self._presence.settled = True
-            self._welcomed(welcome)
-            while not welcome.proven:
-                await self._clock.sleep(PROOF_AGAIN_S)
-                welcome = Welcome(welcome.refused, await arrival.prove())
-                self._welcomed(welcome)
+            self._home = self._presence.settled = True
+            unheard = await arrival.heard()
+            self._cut_off_at = None
+            if unread is not None:
+                self._tell(denied(self._broker, self._topics, unread, verb="read"))
+            elif proven and unheard is not None:
+                self._tell(denied(self._broker, self._topics, unheard, verb="publish to"))
+            else:
+                await self._proven(arrival, proven=proven)
+
+    async def _proven(self, arrival: Arrival, *, proven: bool) -> None:
+        while not proven:
+            self._tell(denied(self._broker, self._topics, self._topics.selftest, verb="publish to"))
+            await self._clock.sleep(PROOF_AGAIN_S)
+            proven = await arrival.prove()
+        version = "5" if self._protocol is ProtocolVersion.V5 else "3.1.1"
+        log.info("MQTT %s: connected to %s as %s", version, self._broker, self._identifier)
+        self._tell(Health("online"))
 
     def _birth(self, arrival: Arrival) -> list[Outgoing]:
         """All that is true, and the end of what is not: satellites that are no more, words no longer to be kept."""
@@ -145,16 +173,15 @@ class Link:
 
     def _received(self, message: Incoming) -> None:
         """Where each message is read from the socket."""
-        topic = message.topic
-        if topic == self._topics.selftest:
+        if message.topic == self._topics.selftest:
             self._presence.received(message.payload)
-        elif self._arrival is not None and message.retained and self._topics.remembered(topic):
-            self._arrival.received(message)
-        elif topic == self._topics.status:
-            if self._home and message.payload == OFFLINE:
-                self.outbox.insist(self._online)  # the will of a connection of ours that died unnoticed: we live
-        else:
+        elif not self._topics.remembered(message.topic):
             self._deliver(message)
+        else:
+            if self._arrival is not None:
+                self._arrival.received(message)
+            if self._home and message.topic == self._topics.status and message.payload == OFFLINE:
+                self.outbox.insist(self._online)  # the will of a connection of ours that died unnoticed: we live
 
     def _answer(self, payload: bytes) -> None:
         self.publish(Outgoing(self._topics.selftest, payload))
@@ -171,13 +198,6 @@ class Link:
         now = self._clock.monotonic()
         self._takeovers.append(now)
         return len(self._takeovers) == TAKEOVERS and now - self._takeovers[0] <= TAKEOVERS_WITHIN_S
-
-    def _welcomed(self, welcome: Welcome) -> None:
-        health = welcomed(self._broker, self._topics, refused=welcome.refused, proven=welcome.proven)
-        if health.ok:
-            version = "5" if self._protocol is ProtocolVersion.V5 else "3.1.1"
-            log.info("MQTT %s: connected to %s as %s", version, self._broker, self._identifier)
-        self._tell(health)
 
     def _tell(self, health: Health) -> None:
         """One log line for each change, however often the same is tried again."""

@@ -11,6 +11,7 @@ from vonad.mailbox import Mailbox
 from vonad.mqtt.commands import decode_say, decode_stop, decode_text, decode_wake
 from vonad.mqtt.message import Incoming
 from vonad.mqtt.topics import COMMANDS, Place, Topics, satellite_id, shown
+from vonad.plan import SATELLITE_ID
 from vonad.service import House
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Receiver:
             )
         except VonadError as error:
             reason = "retained" if message.retained else "malformed"
-            self._house.refuse(satellite=satellite, source="mqtt", reason=reason, detail=error.message)
+            self._house.refuse(satellite=_named(satellite), source="mqtt", reason=reason, detail=error.message)
         else:
             self._house.wake(wake)
 
@@ -142,7 +143,7 @@ class Receiver:
         try:
             if place.leaf == "wake":
                 self.counts["wake"] += 1
-                self._house.refuse(satellite=place.id, source="mqtt", reason="overload", detail=detail)
+                self._house.refuse(satellite=_named(place.id), source="mqtt", reason="overload", detail=detail)
             elif place.leaf == "stop":
                 self.counts["stop"] += 1
                 self._stop(place.id, message)
@@ -153,4 +154,9 @@ class Receiver:
 
     def _failed(self, error: VonadError, place: Place, request_id: str | None = None) -> None:
         op = f"mqtt.{place.leaf}"
-        self._house.error(error.code, error.message, op=op, satellite=place.id, id=request_id)
+        self._house.error(error.code, error.message, op=op, satellite=_named(place.id), id=request_id)
+
+
+def _named(satellite: str) -> str:
+    """The id, or what somebody took for one, fit for logs and tables."""
+    return satellite if SATELLITE_ID.fullmatch(satellite) else shown(satellite)

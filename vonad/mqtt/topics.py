@@ -61,16 +61,15 @@ class Topics:
         return [f"{self.base}/satellite/+/{leaf}" for leaf in (*STATE, *WORDS)]
 
     def remembered(self, topic: str) -> bool:
-        """Whether it is one that vonad itself may have left retained."""
+        """Whether it is one that vonad itself retains, or may have left retained."""
         try:
             place = self.parse(topic)
         except VonadError:
             return False
-        return topic == self.status or (place.area == "satellite" and place.leaf in (*STATE, *WORDS))
+        return topic in {self.status, self.info} or (place.area == "satellite" and place.leaf in (*STATE, *WORDS))
 
     def parse(self, topic: str) -> Place:
         """What a topic below the base is about; the id is as given. Raises malformed for any other topic."""
-        check(topic)
         below = topic.removeprefix(self.base + "/")
         levels = below.split("/")
         if below != topic:

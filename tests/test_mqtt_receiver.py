@@ -1,0 +1,191 @@
+"""The receiver: each command becomes one verb, or one error, or one refusal; wakes add up exactly."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.mqtt_house import FakeHouse
+from vonad import SystemClock
+from vonad.mqtt.message import PAYLOAD_LIMIT, Incoming
+from vonad.mqtt.receiver import INBOX, OPENING, Receiver
+from vonad.mqtt.topics import Topics
+
+TOPICS = Topics("vonad", "home")
+
+
+class Served:
+    """A receiver at work on a house; what it published."""
+
+    def __init__(self, house: FakeHouse, receiver: Receiver, events) -> None:
+        self.house = house
+        self.receiver = receiver
+        self._events = events
+
+    def send(self, satellite: str, leaf: str, payload=b"", *, retained: bool = False) -> None:
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.receiver.deliver(
+            Incoming(f"{TOPICS.base}/satellite/{satellite}/{leaf}", data[: PAYLOAD_LIMIT + 1], retained)
+        )
+
+    async def event(self, kind: str):
+        async with asyncio.timeout(2):
+            async for event in self._events:
+                if event.type == kind:
+                    return event
+        raise AssertionError(kind)
+
+    async def served(self) -> None:
+        """Everything sent so far has been taken."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Served]:
+    house = FakeHouse("desk")
+    receiver = Receiver(TOPICS, house, SystemClock())
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(receiver.run())
+        with house.events(limit=20_000) as events:
+            yield Served(house, receiver, events)
+        task.cancel()
+
+
+async def test_each_command_is_one_verb_of_the_service(desk):
+    desk.send("desk", "wake", {"id": "w1"})
+    desk.send("desk", "text", {"text": "hello", "id": "t1"})
+    desk.send("desk", "say", {"text": "dinner", "id": "a1", "priority": 2, "interrupt": True})
+    desk.send("desk", "stop", b"PRESS")
+    await desk.served()
+    house = desk.house
+    assert [(wake.satellite, wake.id, wake.source) for wake in house.wakes] == [("desk", "w1", "mqtt")]
+    assert house.texts == [("desk", "hello", "t1")]
+    assert house.says == [("desk", "dinner", "a1", 2, True)]
+    assert house.stops == ["desk"]
+
+
+async def test_a_retained_wake_is_refused_as_retained(desk):
+    desk.send("desk", "wake", {"id": "w1"}, retained=True)
+    refused = await desk.event("wake.refused")
+    assert desk.house.wakes[0].retained
+    assert refused.data["reason"] == "retained"
+
+
+async def test_a_retained_wake_that_cannot_be_read_is_refused_as_retained_too(desk):
+    desk.send("desk", "wake", b"{", retained=True)
+    await desk.served()
+    assert [refused["reason"] for refused in desk.house.refused] == ["retained"]
+
+
+@pytest.mark.parametrize("leaf", ["text", "say", "stop"])
+async def test_a_retained_command_is_an_error_and_does_nothing(desk, leaf):
+    desk.send("desk", leaf, b"hello", retained=True)
+    error = await desk.event("error")
+    assert error.data["code"] == "malformed"
+    assert "publish it without retain" in error.data["message"]
+    assert [desk.house.texts, desk.house.says, desk.house.stops] == [[], [], []]
+
+
+async def test_a_wake_for_no_satellite_in_particular_still_counts(desk):
+    desk.send("attic", "wake")
+    desk.send("Küche", "wake")
+    desk.send("x" * 60_000, "wake")
+    desk.send("de\0sk", "wake")
+    await desk.served()
+    assert [wake.satellite for wake in desk.house.wakes] == ["attic"]
+    refused = desk.house.refused
+    assert [refusal["reason"] for refusal in refused] == ["malformed"] * 3
+    assert refused[0]["satellite"] == "'Küche'"
+    assert all(len(refusal["satellite"]) < 80 for refusal in refused)
+    assert "\0" not in refused[2]["satellite"]
+
+
+async def test_whatever_the_payloads_wakes_are_accepted_or_refused(desk):
+    payloads = [b"", b"{}", b"hey", b"{", b"\xff", b"{" * 20_000, b'{"id":NaN}', b'{"ts":1}', b"x" * 20_000] * 10
+    for payload in payloads:
+        desk.send("desk", "wake", payload)
+    await desk.served()
+    counts = desk.house.bus.counts
+    assert counts["wake.accepted"] + counts["wake.refused"] == len(payloads) == desk.receiver.counts["wake"]
+
+
+async def test_more_wakes_than_fit_are_refused_one_by_one_as_overload(desk):
+    for number in range(INBOX + 250):
+        desk.send("desk", "wake", {"id": f"w{number}"})
+    assert [refusal["reason"] for refusal in desk.house.refused] == ["overload"] * 250
+    await desk.served()
+    counts = desk.house.bus.counts
+    assert counts["wake.accepted"] + counts["wake.refused"] == INBOX + 250 == desk.receiver.counts["wake"]
+
+
+async def test_in_a_flood_stop_still_stops_and_a_text_is_told(desk):
+    for _ in range(INBOX):
+        desk.send("desk", "wake")
+    desk.send("desk", "stop")
+    desk.send("desk", "text", b"hello")
+    assert desk.house.stops == ["desk"]
+    assert desk.house.bus.counts["error"] == 1
+    await desk.served()
+    error = await desk.event("error")
+    assert (error.data["code"], error.data["op"]) == ("overload", "mqtt.text")
+
+
+@pytest.mark.parametrize("leaf", ["text", "say", "stop"])
+async def test_a_command_for_an_unknown_satellite_is_an_error(desk, leaf):
+    desk.send("attic", leaf, {"text": "hello", "id": "r1"} if leaf != "stop" else b"")
+    error = await desk.event("error")
+    assert error.data["code"] == "not_found"
+    assert error.data["op"] == f"mqtt.{leaf}"
+    assert error.data["id"] == (None if leaf == "stop" else "r1")
+    assert error.satellite == "attic"
+
+
+@pytest.mark.parametrize("leaf", ["text", "say"])
+async def test_a_malformed_command_is_an_error_that_says_what_is_allowed(desk, leaf):
+    desk.send("desk", leaf, b'{"txt":"hello"}')
+    error = await desk.event("error")
+    assert error.data["code"] == "malformed"
+    assert "did you mean text?" in error.data["message"] or "must be given" in error.data["message"]
+
+
+@pytest.mark.parametrize("leaf", ["wake", "text", "say", "stop"])
+async def test_a_defect_behind_a_verb_does_not_silence_the_next(desk, leaf, caplog):
+    desk.house.broken = ZeroDivisionError("a defect")
+    desk.send("desk", leaf, b"hello")
+    error = await desk.event("error")
+    assert error.data["code"] == "internal_error"
+    desk.house.broken = None
+    desk.send("desk", "stop")
+    await desk.served()
+    assert desk.house.stops == ["desk"]
+
+
+async def test_texts_wait_for_their_turn_beside_the_other_commands(desk):
+    release = asyncio.Event()
+
+    async def slow(satellite, text, *, id=None):
+        await release.wait()
+
+    desk.house.text = slow
+    for _ in range(OPENING + 1):
+        desk.send("desk", "text", b"hello")
+    desk.send("desk", "stop")
+    await desk.served()
+    assert desk.house.stops == ["desk"]
+    assert (await desk.event("error")).data["code"] == "overload"
+    release.set()
+
+
+async def test_what_nobody_subscribed_to_is_counted_and_nothing_else(desk):
+    for topic in (
+        "other/topic",
+        "vonad/home/info",
+        "vonad/home/satellite/desk/state",
+        "vonad/other/satellite/desk/wake",
+    ):
+        desk.receiver.deliver(Incoming(topic, b"{}"))
+    await desk.served()
+    assert desk.receiver.counts == {"foreign": 4}
+    assert not desk.house.bus.counts

@@ -1,0 +1,55 @@
+"""aiomqtt's client, mended where it registers its socket with the event loop.
+
+aiomqtt 2.5.1 does that one step after paho asked for it. A connection that breaks in between is closed by then: the
+loop is given a dead descriptor, or one that belongs to another socket meanwhile, and spins on it for ever.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import TypeGuard
+
+import aiomqtt
+import paho.mqtt.client as paho
+
+from vonad.mqtt.message import PAYLOAD_LIMIT, Incoming
+
+LOGGER = logging.getLogger("vonad.mqtt.paho")
+LOGGER.setLevel(logging.CRITICAL)  # what paho calls errors the link reports in its own words
+
+
+class Client(aiomqtt.Client):
+    """As aiomqtt's, but for the moment when the loop learns of the socket."""
+
+    def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:
+        opened = super()._on_socket_open
+        self._loop.call_soon_threadsafe(lambda: opened(client, userdata, sock) if _is_open(sock) else None)
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: object, sock: object) -> None:
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:  # the connection broke
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+
+        def register() -> None:
+            if _is_open(sock) and client.want_write():
+                self._loop.add_writer(sock, write)
+
+        self._loop.call_soon_threadsafe(register)
+
+
+def direct(deliver: Callable[[Incoming], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
+    """A queue for aiomqtt that is none: its own drops messages that it has acknowledged, and says so in a log line."""
+
+    class Direct(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            deliver(Incoming(item.topic.value, bytes(item.payload[: PAYLOAD_LIMIT + 1]), bool(item.retain)))
+
+    return Direct
+
+
+def _is_open(sock: object) -> TypeGuard[socket.socket]:
+    return isinstance(sock, socket.socket) and sock.fileno() >= 0
