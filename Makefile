@@ -7,7 +7,7 @@ ARGS ?=
 # Bytecode is what makes the second start fast.
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
-.PHONY: help run demo test check ruff types claims bench .venv
+.PHONY: help run demo test check bench .venv
 
 help:
 	@echo "make run    the daemon, in the foreground   (ARGS=--help: its options)"
@@ -25,18 +25,15 @@ run demo: .venv
 test: .venv
 	@exec $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(ARGS)
 
-check: ruff types claims
-
-ruff: .venv
-	@$(BIN)/ruff check --quiet
-	@$(BIN)/ruff format --check --quiet || { $(BIN)/ruff format --check; false; }
-
-types: .venv
-	@$(BIN)/mypy --no-error-summary
-
-claims: .venv
-	@out=$$($(BIN)/python -m pytest -q --no-header $(wildcard tests/test_architecture.py tests/test_docs.py) 2>&1) \
-		|| { echo "$$out"; false; }
+# Everything that is wrong at once, and nothing else.
+check: .venv
+	@wrong=; \
+	$(BIN)/ruff check --quiet || wrong=1; \
+	$(BIN)/ruff format --check --quiet || { $(BIN)/ruff format --check; wrong=1; }; \
+	$(BIN)/python -m mypy --no-error-summary || wrong=1; \
+	claims=$$($(BIN)/python -m pytest -q --no-header $(wildcard tests/test_architecture.py tests/test_docs.py) 2>&1) \
+		|| { echo "$$claims"; wrong=1; }; \
+	[ -z "$$wrong" ]
 
 bench: .venv
-	@for bench in bench/bench_*.py; do $(BIN)/python "$$bench" $(ARGS) || exit; done
+	@for bench in bench/bench_*.py; do $(BIN)/python "$$bench" || exit; done
