@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from vonad import VonadError
 from vonad.clock import SystemClock
 from vonad.history import Journal, TurnRecord, open_journal
-from vonad.testing import ManualClock
+from vonad.testing import ManualClock, settle
 
 
 @pytest.fixture
@@ -138,12 +139,13 @@ WRITING = textwrap.dedent(
     import asyncio, json, os, sys
     from pathlib import Path
     from vonad.clock import SystemClock
-    from vonad.history import TurnRecord, open_journal
+    from vonad.history import TurnRecord, open_journal, writer
+
+    writer.LINGER_S = 0.5
 
     async def main():
         path, turns, idle = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
         async with open_journal(path, clock=SystemClock(), retention_days=30) as journal:
-            os.stat("/mark-begin") if os.path.exists("/mark-begin") else None
             report = {"kept": [], "healthy": []}
             for number in range(turns):
                 journal.session_opened(f"s{number}", "c1", "desk", "bridge", "listen")
@@ -207,7 +209,7 @@ async def test_a_failing_disk_costs_no_false_done_and_is_used_again_when_it_work
 def test_a_turn_costs_two_fsyncs_and_idling_none(tmp_path):
     """Counted where it happens; sessions, wakes and skills that only read ride along."""
     turns = 50
-    _, log = traced(tmp_path, turns=turns, idle=6.0)
+    _, log = traced(tmp_path, turns=turns, idle=1.5)
     calls = [line for line in log.splitlines() if re.search(r"sync\(|/mark-", line)]
     first = next(index for index, line in enumerate(calls) if "/mark-turn-0" in line)
     idle = next(index for index, line in enumerate(calls) if "/mark-idle" in line)
@@ -224,24 +226,47 @@ def test_the_process_ends_after_an_error_although_the_database_was_open(tmp_path
     assert subprocess.run(command, check=False, timeout=20, env=environment).returncode == 7
 
 
-async def test_a_disk_that_hangs_does_not_hang_the_end(tmp_path, monkeypatch, caplog):
-    import threading
-
-    hangs, begun = threading.Event(), threading.Event()
-    monkeypatch.setattr("vonad.history.database.CLOSE_S", 0.05)
-    monkeypatch.setattr("vonad.history.opening.CLOSE_S", 0.05)
+@pytest.fixture
+def hang(monkeypatch) -> Iterator[threading.Event]:
+    """Every commit hangs until the test is over; the event says that one does."""
+    begun, over = threading.Event(), threading.Event()
 
     def hang(connection, writes):
         begun.set()
-        hangs.wait()
+        over.wait()
         return [False] * len(writes)
 
     monkeypatch.setattr("vonad.history.writer.commit", hang)
-    try:
-        async with asyncio.timeout(5), open_journal(tmp_path / "vonad.db", clock=SystemClock()) as journal:
-            written = journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
-            await asyncio.to_thread(begun.wait)
-        assert await written is False
-        assert "the disk hangs" in caplog.text
-    finally:
-        hangs.set()
+    yield begun
+    over.set()
+
+
+async def test_a_disk_that_hangs_does_not_hang_the_end(tmp_path, monkeypatch, caplog, hang):
+    monkeypatch.setattr("vonad.history.database.CLOSE_S", 0.05)
+    monkeypatch.setattr("vonad.history.opening.CLOSE_S", 0.05)
+    async with asyncio.timeout(5), open_journal(tmp_path / "vonad.db", clock=SystemClock()) as journal:
+        written = journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
+        await asyncio.to_thread(hang.wait)
+    assert await written is False
+    assert "the disk hangs" in caplog.text
+
+
+async def test_whoever_loses_patience_with_the_end_leaves_no_thread_behind(tmp_path, monkeypatch, hang):
+    """The fixture of all tests looks for threads: one would keep the process alive for ever."""
+    monkeypatch.setattr("vonad.history.database.CLOSE_S", 0.05)
+    opened = asyncio.Event()
+
+    async def hold() -> None:
+        async with open_journal(tmp_path / "vonad.db", clock=SystemClock()) as journal:
+            journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
+            opened.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hold())
+    await opened.wait()
+    await asyncio.to_thread(hang.wait)
+    for _ in range(3):
+        task.cancel()
+        await settle()
+    with pytest.raises(asyncio.CancelledError):
+        await task

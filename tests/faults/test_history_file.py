@@ -1,9 +1,11 @@
 """F29-F31: the file where the history should be is damaged, locked, newer, or another program's."""
 
 import asyncio
+import gc
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -230,7 +232,7 @@ async def test_a_lock_held_by_another_program_degrades_and_never_hangs(path):
         assert [turn.turn_id for turn in await journal.history()] == ["before", "t1", "t2", "after"]
 
 
-async def test_health_returns_by_itself_when_nothing_is_written(path):
+async def test_health_returns_by_itself_when_nothing_is_written(path, caplog):
     clock = ManualClock()
     well = asyncio.Event()
     async with open_journal(path, clock=clock) as journal:
@@ -239,11 +241,23 @@ async def test_health_returns_by_itself_when_nothing_is_written(path):
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(VonadError, match="locked"):
                 await journal.set("a", "b", "c")
+            for _ in range(3):
+                await clock.advance(LINGER_S)
+                await eventually(lambda: clock.waiting == 1)
             assert not journal.healthy
         await clock.advance(LINGER_S)
         async with asyncio.timeout(5):
             await well.wait()
         assert journal.healthy
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    """Work in a thread is waited for by no clock."""
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0)
 
 
 async def test_a_file_locked_at_the_start_is_opened_once_it_is_free(path):

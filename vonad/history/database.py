@@ -89,7 +89,8 @@ class Database:
             await self._connection.commit()
         except asyncio.CancelledError:
             abandoned = True
-            await self._connection.interrupt()
+            with suppress(ValueError):  # it is closed already
+                await self._connection.interrupt()
             raise
         return results[0]
 

@@ -89,15 +89,15 @@ async def _for_writing(
     file = File(path, reader, clock=clock, owner=owner)
     writer = Writer(file, clock=clock)
     writing = group.create_task(writer.run(), name="history writer")
-    tasks = [writing]
+    retaining: list[asyncio.Task[None]] = []
     try:
         await _open_first(writer)
         if owner and retention_days:
             retention = Retention(retention_days, Deletion(writer, reader), reader, clock)
-            tasks.append(group.create_task(retention.run(), name="history retention"))
+            retaining.append(group.create_task(retention.run(), name="history retention"))
         yield Journal(clock, group, file=file, writer=writer, reader=reader)
     finally:
-        for task in tasks[1:]:
+        for task in retaining:
             task.cancel()
         writer.finish()
         try:
@@ -105,10 +105,13 @@ async def _for_writing(
                 await asyncio.shield(writing)
         except TimeoutError:
             log.error("history: what waited was not written within %g s: the disk hangs", CLOSE_S)  # noqa: TRY400
+        finally:
             writing.cancel()
-        # The last to close folds the log into the database, which the reader cannot.
-        await reader.close()
-        await file.close()
+            # The last to close folds the log into the database, which the reader cannot.
+            try:
+                await reader.close()
+            finally:
+                await file.close()
 
 
 async def _open_first(writer: Writer) -> None:

@@ -10,9 +10,10 @@ def recover(connection: sqlite3.Connection, at: int) -> tuple[UnknownAction, ...
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN IMMEDIATE")
     try:
+        # The plus keeps SQLite to the index of open attempts: there may be a million others.
         begun = connection.execute(
             "SELECT call_id, turn_id, satellite, name, risk, arguments, audit.started_at "
-            "FROM audit LEFT JOIN turns USING (turn_id) WHERE audit.outcome = 'started' ORDER BY audit.id"
+            "FROM audit LEFT JOIN turns USING (turn_id) WHERE audit.outcome = 'started' ORDER BY +audit.id"
         ).fetchall()
         connection.execute("UPDATE audit SET outcome = 'unknown', detail = 'vonad crashed' WHERE outcome = 'started'")
         connection.execute("UPDATE turns SET outcome = 'interrupted', ended_at = ? WHERE outcome IS NULL", (at,))

@@ -109,7 +109,10 @@ class Writer:
                 await self._due.wait()
                 self._due.clear()
                 self._disarm()
-                await self._drain()
+                if self._waiting:
+                    await self._drain()
+                elif not self._file.healthy and not self._finishing:
+                    await self._probe()
                 if not self._file.healthy:
                     self._arm()
             if self._waiting:
@@ -123,8 +126,6 @@ class Writer:
             self._refuse(VonadError("store_error", "the history is closed", op="history"))
 
     async def _drain(self) -> None:
-        if not self._waiting and not self._file.healthy:
-            self._waiting.append(Job(_probe, asyncio.get_running_loop().create_future()))
         self._busy = True
         try:
             while self._waiting:
@@ -138,6 +139,12 @@ class Writer:
             self._refuse(error)
         finally:
             self._busy = False
+
+    async def _probe(self) -> None:
+        try:
+            await self._file.run(_lock)
+        except VonadError:
+            return  # the file has told what is wrong
 
     def _next_group(self) -> list[Write] | list[Job]:
         head = self._waiting.popleft()
@@ -201,6 +208,7 @@ def _nothing(_: sqlite3.Connection) -> None:
     """Only to have waited."""
 
 
-def _probe(connection: sqlite3.Connection) -> None:
+def _lock(connection: sqlite3.Connection) -> None:
+    """Whether it could be written."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
