@@ -68,12 +68,23 @@ class Database:
         """Raises what `connect` raises; it runs on the connection's thread."""
         handed: SimpleQueue[Callable[[sqlite3.Connection], None]] = SimpleQueue()
 
+        failed: list[Exception] = []
+
         def connector() -> sqlite3.Connection:
-            connection = connect()
+            try:
+                connection = connect()
+            except Exception as error:
+                # Raised here it would leave aiosqlite's thread behind, which then reports to a loop that is gone.
+                failed.append(error)
+                return sqlite3.connect(":memory:")
             connection.handed = handed
             return connection
 
-        return cls(await aiosqlite.Connection(connector, iter_chunk_size=64), handed, clock)
+        database = cls(await aiosqlite.Connection(connector, iter_chunk_size=64), handed, clock)
+        if failed:
+            await database.close()
+            raise failed[0]
+        return database
 
     async def run(self, work: Work[T]) -> T:
         """Do it on the connection's thread. When cancelled, what runs is interrupted and what waits is not begun."""
