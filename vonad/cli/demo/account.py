@@ -8,13 +8,13 @@ from rich.text import Text
 
 STAGES: Mapping[str, str] = {
     "wake": "woken",
-    "endpoint": "end of the sentence found (silence)",
+    "endpoint": "the sentence, and the silence after it",
     "stt": "words recognised",
     "skill": "skill has answered",
     "agent_first_token": "reply begins",
     "tts_first_audio": "voice begins",
     "playback_started": "first sound of the reply",
-    "playback_finished": "reply has been played",
+    "playback_finished": "reply played to its end",
 }
 """Stage of a turn → how people call it."""
 
@@ -47,12 +47,10 @@ class Account:
         before = 0.0
         for stage, ms in sorted(stages.items(), key=lambda item: item[1]):
             name = STAGES.get(stage, stage)
-            self._print((f"  {ms / 1000:7.3f} s ", "dim"), (f"{name:<36}", ""), (f"{ms - before:+9.1f} ms", "magenta"))
+            self._print((f"  {ms / 1000:7.3f} s ", "dim"), (f"{name:<40}", ""), (f"{ms - before:+9.1f} ms", "magenta"))
             before = ms
         if first_audio_ms is not None:
-            self._print(
-                ("  from the last word to the first sound of the reply ", "dim"), (f"{first_audio_ms:.0f} ms", "bold")
-            )
+            self._print(("  last word → first sound of the reply: ", "dim"), (f"{first_audio_ms:.0f} ms", "bold"))
 
     def rows(self, rows: Sequence[Sequence[object]]) -> None:
         """Rows of the history."""

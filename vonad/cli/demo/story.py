@@ -64,6 +64,7 @@ class _Show:
         """Wait until it is ready."""
         self._account.title(f"vonad {__version__}: a daemon of its own")
         self._account.fact("broker", f"127.0.0.1:{self._stage.port}, embedded")
+        self._account.fact("topics", f"{self._stage.base}/…")
         began = time.monotonic()
         there: set[str] = set()
         wanted = {f"{self._stage.base}/status", f"{self._satellite}/availability", f"{self._satellite}/state"}
@@ -81,7 +82,7 @@ class _Show:
         self._account.title(f"Somebody says “{said}” ({recording})")
         turn, wake = SeenTurn(said), json.dumps({"id": token_hex(4)})
         began = time.monotonic()
-        self._account.message(0.0, f"{self._satellite}/wake", wake, ours=True)
+        self._account.message(0.0, self._short(f"{self._satellite}/wake"), wake, ours=True)
         await self._observer.publish(f"{self._satellite}/wake", wake)
 
         def seen(message: Observed) -> bool:
@@ -146,24 +147,24 @@ class _Show:
             return
         if below == "state":
             turn.states.append(message.text)
-            self._account.message(after_s, message.topic, message.text)
+            self._account.message(after_s, self._short(message.topic), message.text)
         elif below == "event":
             event = _json(message.text)
             turn.accepted |= event.get("event_type") == "wake_accepted"
             told = " ".join(str(event[key]) for key in ("event_type", "reason", "message") if event.get(key))
-            self._account.message(after_s, message.topic, told)
+            self._account.message(after_s, self._short(message.topic), told)
         elif below in {"transcript", "reply"}:
             text = str(_json(message.text).get("text"))
             if below == "transcript":
                 turn.transcript = text
             else:
                 turn.reply = text
-            self._account.message(after_s, message.topic, text)
+            self._account.message(after_s, self._short(message.topic), text)
         elif message.topic.endswith("/event/turn.ended"):
             data = _json(message.text).get("data")
             turn.ended = data if isinstance(data, dict) else {}
         elif message.topic.startswith(f"{self._stage.base}/session/") and message.topic.endswith("/state"):
-            self._account.message(after_s, message.topic, str(_json(message.text).get("state")))
+            self._account.message(after_s, self._short(message.topic), str(_json(message.text).get("state")))
 
     async def _watch(self, seen: Callable[[Observed], bool], seconds: float, wanted: str) -> None:
         """Look at messages until `seen` has what it wants. Raises Failure when that does not come."""
@@ -184,6 +185,9 @@ class _Show:
         async for message in self._observer:
             if seen(message):
                 return
+
+    def _short(self, topic: str) -> str:
+        return topic.replace(self._stage.base, "…", 1)
 
     def _failure(self, wanted: str) -> Failure:
         log = self._stage.log.read_text(errors="replace").splitlines()[-8:]
