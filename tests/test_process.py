@@ -85,7 +85,7 @@ async def test_a_reload_with_a_bad_file_changes_nothing_and_says_why(folder: Pat
         await daemon.until_told("READY=1")
         path = folder / "vonad.toml"
         good = path.read_text()
-        path.write_text(good + "\n[transports.attic]\nkin = 'wav'\n")
+        path.write_text(good + "\n[transports.attic]\nkind = 'wav'\nmicrofone = []\n")
         daemon.signal(signal.SIGHUP)
         await daemon.until_logged("not reloaded, everything stays as it was")
         status, _ = await daemon.cli("ask", "what time is it")

@@ -33,7 +33,7 @@ class Floor:
     dialogue:  set while the session is connected.
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         session_id: str,
         conversation_id: str,
