@@ -1,14 +1,15 @@
-"""aiomqtt's client, mended where it registers its socket with the event loop.
+"""aiomqtt's client, mended where a connection breaks at the wrong moment.
 
-aiomqtt 2.5.1 does that one step after paho asked for it. A connection that breaks in between is closed by then: the
-loop is given a dead descriptor, or one that belongs to another socket meanwhile, and spins on it for ever.
+aiomqtt 2.5.1 registers its socket with the event loop one step after paho asked for it. A connection that breaks in
+between is closed by then: the loop is given a dead descriptor, or one that belongs to another socket meanwhile, and
+spins on it for ever. And it forgets a connection's end that came together with its beginning.
 """
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import TypeGuard
+from typing import Self, TypeGuard
 
 import aiomqtt
 import paho.mqtt.client as paho
@@ -20,7 +21,20 @@ LOGGER.setLevel(logging.CRITICAL)  # what paho calls errors the link reports in 
 
 
 class Client(aiomqtt.Client):
-    """As aiomqtt's, but for the moment when the loop learns of the socket."""
+    """As aiomqtt's, but for those moments."""
+
+    @property
+    def broken(self) -> BaseException | None:
+        """Why the connection has ended, if it has."""
+        ended = self._disconnected
+        return ended.exception() if ended.done() and not ended.cancelled() else None
+
+    async def __aenter__(self) -> Self:
+        ended = self._disconnected
+        await super().__aenter__()
+        if ended.done() and not ended.cancelled() and ended.exception() is not None:
+            self._disconnected = ended
+        return self
 
     def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:
         opened = super()._on_socket_open

@@ -88,6 +88,10 @@ async def connect(
         raise ConnectionFailed("unreachable", str(error)) from error
     try:
         yield client
+    except (ConnectionFailed, BaseExceptionGroup):
+        if _is_taken_over(client.broken):  # what failed first may not be what was wrong
+            raise ConnectionFailed("taken_over", str(client.broken)) from None
+        raise
     finally:
         await _leave(client)
 
@@ -98,9 +102,12 @@ async def lost(client: aiomqtt.Client) -> None:
         async for _ in client.messages:
             pass  # never: `deliver` has taken them
     except aiomqtt.MqttError as error:
-        rc = getattr(error.__cause__, "rc", None)
-        taken = isinstance(rc, ReasonCode) and rc.value == _TAKEN_OVER
-        raise ConnectionFailed("taken_over" if taken else "lost", str(error.__cause__ or error)) from error
+        raise ConnectionFailed("lost", str(error.__cause__ or error)) from error
+
+
+def _is_taken_over(error: BaseException | None) -> bool:
+    rc = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
+    return isinstance(rc, ReasonCode) and rc.value == _TAKEN_OVER
 
 
 def _client(
@@ -111,7 +118,7 @@ def _client(
     will: Outgoing | None,
     keepalive_s: int,
     queue_type: type[asyncio.Queue[aiomqtt.Message]],
-) -> aiomqtt.Client:
+) -> Client:
     v5 = protocol is ProtocolVersion.V5
     properties = None
     if v5:
@@ -140,7 +147,7 @@ def _client(
     return client
 
 
-async def _enter(client: aiomqtt.Client) -> None:
+async def _enter(client: Client) -> None:
     # paho connects in a thread, which nothing can stop: a cancelled caller waits for its end, then closes what it made.
     entering = asyncio.ensure_future(client.__aenter__())
     try:
@@ -157,9 +164,10 @@ async def _enter(client: aiomqtt.Client) -> None:
         raise
 
 
-async def _leave(client: aiomqtt.Client) -> None:
+async def _leave(client: Client) -> None:
     with suppress(aiomqtt.MqttError):
         await client.__aexit__(None, None, None)
+    _ = client.broken  # looked at, or asyncio complains
 
 
 def _why(error: aiomqtt.MqttError) -> ConnectionFailed:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from random import Random
 
 from aiomqtt import ProtocolVersion
@@ -63,7 +63,7 @@ class Link:
         self._stale = stale
         self._on_health = on_health
         self._protocol = broker.speaks or ProtocolVersion.V5
-        self._identifier = f"vonad-{topics.base.rpartition('/')[2]}-{random.getrandbits(64):016x}"
+        self._identifier = self._new_identifier()
         self._presence = Presence(topics.base, self._identifier, self._answer)
         self._arrival: Arrival | None = None
         self._home = False
@@ -106,6 +106,9 @@ class Link:
             if failure.kind == "taken_over" and self._is_fought_over():
                 self._tell(fought_over(self._broker, self._identifier))
                 await asyncio.get_running_loop().create_future()  # until cancelled
+            if failure.kind == "lost":
+                # Many brokers do not say that another took our id: nobody can have this one.
+                self._identifier = self._new_identifier()
             if failure.kind == "lost" and missing is not None and self._cut_off_at is not None:
                 # Some brokers cut off who publishes what is not allowed. Twice in a row is no coincidence.
                 self._tell(denied(self._broker, self._topics, missing, verb="publish to"))
@@ -194,6 +197,10 @@ class Link:
             self._protocol = ProtocolVersion.V311 if self._protocol is ProtocolVersion.V5 else ProtocolVersion.V5
         return self._switched
 
+    def _new_identifier(self) -> str:
+        node = self._topics.base.rpartition("/")[2]
+        return f"vonad-{node}-{self._random.getrandbits(64):016x}"
+
     def _is_fought_over(self) -> bool:
         now = self._clock.monotonic()
         self._takeovers.append(now)
@@ -211,14 +218,9 @@ class Link:
 
 
 def _cause(group: BaseExceptionGroup[ConnectionFailed]) -> ConnectionFailed:
-    """The failure behind the others."""
-    failures = list(_leaves(group))
-    return next((failure for failure in failures if failure.kind == "taken_over"), failures[0])
-
-
-def _leaves(group: BaseExceptionGroup[ConnectionFailed]) -> Iterator[ConnectionFailed]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+    """The failure that ended the others."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, ConnectionFailed)
+    return error
