@@ -18,7 +18,9 @@ class WavSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     microphone: list[Path] = Field(
-        default=[], description="WAV files to hear, one for each wake or listen, in order; then silence."
+        default=[],
+        description="WAV files to hear, one for each wake or listen, in order; then silence. Relative paths start "
+        "where vonad was started.",
     )
     speaker: Path | None = Field(
         default=None,

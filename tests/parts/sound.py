@@ -119,7 +119,7 @@ class Sound:
         if isinstance(sound, Path):
             frame = read_wav(sound.read_bytes(), name=str(sound))
             sound, rate = frame.samples, frame.rate
-        said = self._call("pacat", "--device=micbus", *_raw(rate), "--latency-msec=50", stdin=sound.tobytes())
+        said = self._call("pacat", "--device=micbus", *_raw(rate), stdin=sound.tobytes())
         assert said.returncode == 0, said.stderr.decode()
 
     @contextmanager

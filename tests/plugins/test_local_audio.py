@@ -107,6 +107,7 @@ async def test_what_is_said_into_the_microphone_arrives_whole(desk, devices, aud
         await asyncio.sleep(0.02)
     hearing.cancel()
     assert {(frame.rate, len(frame.samples)) for frame in desk.frames} == {(16_000, 320)}
+    assert (line.microphone.overruns, line.microphone.dropped) == (0, 0)
     assert likeness(np.concatenate([frame.samples for frame in desk.frames]), said) > 0.99
     steps = np.diff([frame.at for frame in desk.frames])
     assert abs(steps.mean() - 0.02) < 0.002, "captured at the pace of the clock, without a gap"
