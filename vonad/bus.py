@@ -21,6 +21,7 @@ class Subscription:
         self._bus = bus
         self._mailbox = mailbox
         self._told = 0
+        self._held: Event | None = None
 
     @property
     def dropped(self) -> int:
@@ -40,11 +41,22 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Event:
+        gap = self._gap()
+        if gap is not None:
+            return gap
+        event, self._held = self._held, None
+        if event is None:
+            event = await self._mailbox.get()
+            gap = self._gap()  # it may have opened while we waited
+            if gap is not None:
+                self._held = event
+                return gap
+        return event
+
+    def _gap(self) -> Event | None:
         missed = self._mailbox.dropped - self._told
-        if missed:
-            self._told += missed
-            return self._bus.stamp(Event("events_dropped", {"count": missed}))
-        return await self._mailbox.get()
+        self._told += missed
+        return self._bus.stamp(Event("events_dropped", {"count": missed})) if missed else None
 
 
 class Bus:

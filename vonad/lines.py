@@ -49,7 +49,8 @@ class Lines:
         self._clock = clock
         self._wake = wake
         self._satellites: dict[str, Satellite] = {}
-        self._tasks: dict[str, tuple[Part, asyncio.Task[None]]] = {}
+        self._transports: dict[str, tuple[Part, asyncio.Task[None]]] = {}
+        self._lines: set[asyncio.Task[None]] = set()
 
     @property
     def online(self) -> list[Satellite]:
@@ -74,15 +75,20 @@ class Lines:
     def serve(self, settings: Settings, group: asyncio.TaskGroup) -> None:
         """Take the lines of every transport that runs and is not served yet."""
         for part in self._parts.all("transports"):
-            served = self._tasks.get(part.name)
+            served = self._transports.get(part.name)
             if not part.running or (served is not None and served[0] is part and not served[1].done()):
                 continue
             work = self._serve_transport(part, settings, group)
-            self._tasks[part.name] = (part, group.create_task(work, name=f"transport {part.name}"))
+            self._transports[part.name] = (part, group.create_task(work, name=f"transport {part.name}"))
 
-    def close(self) -> None:
-        """Take no more lines."""
-        for _, task in self._tasks.values():
+    def take_no_more(self) -> None:
+        """Those that are connected stay so."""
+        for _, task in self._transports.values():
+            task.cancel()
+
+    def hang_up(self) -> None:
+        """Leave the lines whose transports have closed without ending them."""
+        for task in self._lines:
             task.cancel()
 
     async def _serve_transport(self, part: Part, settings: Settings, group: asyncio.TaskGroup) -> None:
@@ -93,7 +99,11 @@ class Lines:
             try:
                 async for line in transport.lines():
                     backoff.reset()
-                    group.create_task(self._serve_line(part, line, settings, group), name=f"line {line.satellite}")
+                    task = group.create_task(
+                        self._serve_line(part, line, settings, group), name=f"line {line.satellite}"
+                    )
+                    self._lines.add(task)
+                    task.add_done_callback(self._lines.discard)
             except VonadError as error:
                 self._ill(part, error.message)
             except Exception as error:  # a defect of the transport's

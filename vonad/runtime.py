@@ -88,8 +88,9 @@ class Runtime:
             for session in self.sessions.open:
                 session.close("shutdown")
             await self._sessions_over()
-            self.lines.close()
+            self.lines.take_no_more()
             await self.parts.close()
+            self.lines.hang_up()
 
     async def configure(self, settings: Settings) -> list[str]:
         """Take settings up, at the start and at each reload; the labels of the parts that changed."""
