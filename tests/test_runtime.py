@@ -130,7 +130,7 @@ async def test_a_satellite_that_goes_takes_its_session_along(tmp_path: Path) -> 
         line = await home.connect()
         await home.asked()
         line.captured.close()
-        await settle()
+        await home.until("session.closed")
         assert [event.data["reason"] for event in home.told("session.closed")] == ["transport_closed"]
         assert home.house.satellites() == []
         assert [event.data["reason"] for event in home.told("satellite.offline")] == ["it went away"]
@@ -199,7 +199,7 @@ async def test_an_announcement_opens_a_session_of_its_own_and_is_acknowledged(tm
     async with runtime_house(tmp_path) as home:
         line = await home.connect()
         assert home.house.say("desk", "dinner is ready", id="a1") == "a1"
-        await settle()
+        await home.until("session.closed")
         assert line.sound
         assert home.told("say.finished")[0].data == {"id": "a1", "ok": True, "reason": ""}
         assert [event.data["reason"] for event in home.told("session.closed")] == ["backend_finished"]
@@ -238,7 +238,7 @@ async def test_a_session_without_a_satellite_is_created_asked_read_and_archived(
         assert (await home.sessions.wait(turn.id, 1)).reply == "It is noon."
         assert home.sessions.read(view.session_id).last_reply == "It is noon."
         await home.sessions.archive(view.session_id)
-        await settle()
+        await home.until("session.closed")
         assert home.sessions.read(view.session_id).state == "closed"
         with pytest.raises(VonadError) as gone:
             await home.sessions.start_turn(view.session_id, "again")
