@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from tests.test_architecture import FLOORS
 from vonad.cli.reference import reference
@@ -50,7 +51,7 @@ def errors() -> Iterator[str]:
 
 def endpoints() -> Iterator[str]:
     """Every operation of the API with its first sentence."""
-    nobody = SimpleNamespace(house=None, sessions=None)
+    nobody: Any = SimpleNamespace(house=None, sessions=None)  # only what the routes are, not what they do
     yield "| | | |"
     yield "|---|---|---|"
     for routes in (sessions.routes(nobody, None), satellites.routes(nobody), house.routes(nobody, None)):
