@@ -25,7 +25,8 @@ def cli(tmp_path, capsys, monkeypatch):
     directories(tmp_path, monkeypatch)
     (tmp_path / "vonad.toml").write_text(
         f"[web]\nport = {free_port()}\n[mqtt]\nenabled = false\n[transports.local]\nenabled = false\n"
-        '[transports.desk]\nkind = "wav"\nrealtime = false\n'
+        # An unpaced microphone hears a minute of silence in no time, and then waits like everybody.
+        '[transports.desk]\nkind = "wav"\nrealtime = false\n[session]\nno_speech_s = 120\n'
     )
     monkeypatch.setenv("VONAD_CONFIG", str(tmp_path / "vonad.toml"))
     return Cli(tmp_path, capsys)
