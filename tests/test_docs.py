@@ -123,7 +123,7 @@ def test_the_words_of_turns_are_explained(words: tuple[str, ...]):
 
 
 def test_the_house_says_of_itself_what_the_pages_say():
-    told = "".join(path.read_text() for path in PAGES)
+    told = " ".join(" ".join(path.read_text() for path in PAGES).split())
     assert [words for words in PHRASES["en"].values() if words not in told] == []
 
 
@@ -193,7 +193,11 @@ def test_the_transcript_of_the_demo_is_of_a_real_run():
         expected += [rf"Somebody says “{said}” \({recording}\)", r" → \S*satellite/demo/wake {"]
         expected += [rf" ← \S*satellite/demo/state {state}$" for state in STATES]
         expected += [rf"  heard +“{said}”", r"  replied +“(It is|Today is) .*\.”"]
-        expected += [STAGES["endpoint"][:20], STAGES["playback_finished"], r"last word .*first sound of the reply:? \d+ ms$"]
+        expected += [
+            STAGES["endpoint"][:20],
+            STAGES["playback_finished"],
+            r"last word .*first sound of the reply:? \d+ ms$",
+        ]
     expected += [r"vonad\.db \(SQLite\) remembers", *(rf"· {said} · .* · clock · completed" for said in SAID.values())]
     expected += [r"wake · mqtt · accepted"] * len(SAID)
     expected += [r"offline, exit status 0", r"replies .*\.wav \(\d", r"All of it really happened\."]
@@ -288,8 +292,8 @@ def test_the_plugins_in_the_text_run(tmp_path: Path):
 
 
 @every_page
-def test_lines_are_short_and_name_nothing_of_this_machine(page: Path):
+def test_pages_are_readable_as_text_and_name_nothing_of_this_machine(page: Path):
     text = page.read_text()
     assert str(ROOT) not in text
-    long = [line for line in prose(text).splitlines() if len(line) > 160 and not line.startswith("|")]
-    assert long == []
+    if page.parent == DOCS or page.name == "README.md":
+        assert [line for line in prose(text).splitlines() if len(line) > 130 and not line.startswith("|")] == []
