@@ -90,6 +90,10 @@ class FakeHouse:
     def events(self, *, limit=1_000):
         return self.bus.subscribe(limit=limit)
 
+    @property
+    def times_online(self) -> int:
+        return [ok for ok, _ in self.health].count(True)
+
     def report(self, name, *, ok, detail=""):
         assert name == "mqtt"
         self.health.append((ok, detail))
