@@ -17,8 +17,9 @@ PATIENCE_S = 30.0
 class DaemonProcess:
     """folder: its state, runtime and configuration directory. told: what it told its service manager."""
 
-    def __init__(self, folder: Path, process: asyncio.subprocess.Process, notify: socket.socket) -> None:
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process, notify: socket.socket, python: Path) -> None:
         self.folder = folder
+        self.python = python
         self.process = process
         self.told: list[str] = []
         self._notify = notify
@@ -49,7 +50,7 @@ class DaemonProcess:
     async def cli(self, *arguments: str) -> tuple[int, str]:
         """A command of the command line for this daemon: its exit status, and what it printed."""
         command = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "vonad", *arguments),
+            *(self.python, "-m", "vonad", *arguments),
             env=environment(self.folder),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -67,9 +68,9 @@ def environment(folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def daemon_process(
-    folder: Path, config: str = "", *, mqtt: str = "port = 1", **more: str
+    folder: Path, config: str = "", *, mqtt: str = "port = 1", python: Path = Path(sys.executable), **more: str
 ) -> AsyncIterator[DaemonProcess]:
-    """Start one; not yet ready. more: environment variables."""
+    """Start one; not yet ready. python: of the environment to run it in. more: environment variables."""
     folder.mkdir(exist_ok=True)
     (folder / "vonad.toml").write_text(f"{ALONE}\n[mqtt]\n{mqtt}\n{config}")
     address = folder / "notify"
@@ -78,13 +79,13 @@ async def daemon_process(
         notify.bind(str(address))
         with (folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "vonad", "run"),
+                *(python, "-m", "vonad", "run"),
                 env=environment(folder) | {"NOTIFY_SOCKET": str(address)} | more,
                 stdout=log,
                 stderr=log,
             )
         try:
-            yield DaemonProcess(folder, process, notify)
+            yield DaemonProcess(folder, process, notify, python)
         finally:
             with suppress(ProcessLookupError):
                 process.kill()

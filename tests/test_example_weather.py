@@ -7,9 +7,12 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from tests.daemon_process import daemon_process
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "vonad-weather"
@@ -90,6 +93,20 @@ def test_the_installed_plugin_is_loaded_configured_and_answers(python: Path, tmp
     assert answer["problems"] == []
     assert (answer["origin"], answer["version"], answer["offers"]) == ("installed", "0.1.0", ["skill:weather"])
     assert Path(answer["location"]).is_relative_to(python.parent.parent)
+
+
+async def test_a_daemon_beside_which_it_is_installed_talks_about_the_weather(python: Path, tmp_path: Path):
+    day = datetime.now(UTC).date()
+    forecast = {str(day + timedelta(days=n)): {"summary": "sunny", "low": 3, "high": 9} for n in range(-1, 3)}
+    (tmp_path / "forecast.json").write_text(json.dumps(forecast))
+    config = '[skills.weather]\nforecast = "forecast.json"\n'
+    async with daemon_process(tmp_path, config, python=python) as daemon:
+        await daemon.until_told("READY=1")
+        asked = await daemon.cli("ask", "what's the weather like tomorrow")
+        assert asked == (0, "Tomorrow: sunny, 3 to 9 degrees celsius.\n")
+        _, plugins = await daemon.cli("plugins", "--json")
+    [weather] = [plugin for plugin in json.loads(plugins) if plugin["name"] == "weather"]
+    assert (weather["origin"], weather["running"]) == ("installed", True)
 
 
 def test_its_settings_are_checked_like_the_core_s(python: Path, tmp_path: Path):

@@ -147,7 +147,8 @@ class Runtime:
         self._gate.count(wake.satellite)
         self._journal.wake(wake.satellite, wake.source, wake.phrase, wake.score, accepted=True, reason="", detail="")
         data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "score": wake.score}
-        self._bus.publish(Event("wake.accepted", data, wake.satellite, session.id))
+        conversation = session.view().conversation_id
+        self._bus.publish(Event("wake.accepted", data, wake.satellite, session.id, conversation))
         if opens:
             session.opened_by(wake)
             self.sessions.start(session, satellite, self._group)
