@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from fastapi.routing import APIRoute
+
 from tests.test_architecture import FLOORS
 from vonad.cli.reference import reference
 from vonad.errors import CODES
@@ -54,10 +56,11 @@ def endpoints() -> Iterator[str]:
     nobody: Any = SimpleNamespace(house=None, sessions=None)  # only what the routes are, not what they do
     yield "| | | |"
     yield "|---|---|---|"
-    for routes in (sessions.routes(nobody, None), satellites.routes(nobody), house.routes(nobody, None)):
-        for route in routes.routes:
-            [method] = route.methods
-            yield f"| {method} | `{route.path}` | {' '.join(route.description.split())} |"
+    for router in (sessions.routes(nobody, nobody), satellites.routes(nobody), house.routes(nobody, nobody)):
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                says = " ".join(route.description.split())
+                yield f"| {' '.join(sorted(route.methods or ()))} | `{route.path}` | {says} |"
 
 
 def floors() -> Iterator[str]:
