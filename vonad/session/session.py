@@ -17,16 +17,16 @@ from vonad.plan import Plan, SessionView, Wake
 from vonad.session.announcement import Announcement
 from vonad.session.answer import Answer, interrupt_dialogue
 from vonad.session.floor import Floor
+from vonad.session.interruption import ANSWERING, Interruption
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
 from vonad.session.microphone import Microphone
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Source, Turn
+from vonad.session.watch import Watch
 from vonad.transport import Line
 
 log = logging.getLogger(__name__)
-
-ANSWERING = frozenset({State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING})
 
 
 class Session:
@@ -60,11 +60,18 @@ class Session:
         self._mouth = Mouth(self._floor, self._reply_over)
         self._microphone = Microphone(self._floor, self._endpoint)
         self._answer = Answer(self._floor, self._mouth, self._endpoint)
+        self._interruption = Interruption(self._floor, self._mouth, past=past, rest=self._next)
+        self._watch = Watch(
+            self._floor,
+            self._mouth,
+            self._answer,
+            close=self.close,
+            give_up=lambda turn: self._rest(turn, follow_up=False),
+        )
         self._opened_by: Wake | None = None
         self._past = past
         self._closing = asyncio.Event()
         self._close_reason = ""
-        self._after_flush: Callable[[], object] | None = None
         self._reopen = False
 
     @property
@@ -148,7 +155,7 @@ class Session:
         floor, limits = self._floor, self._means.limits
         floor.spawn(self._pump(), "replies", outlives_turn=True)
         if not self.over:
-            floor.after("max_duration", limits.max_duration_s, lambda: self.close("max_duration"))
+            self._watch.opened()
             self._begin()
         self.opened.set()
         await self._closing.wait()
@@ -199,11 +206,11 @@ class Session:
     def listen(self, wake: Wake | None) -> None:
         """Open the microphone; cuts a reply short. Raises invalid_state while it is open, or opening."""
         self._opened_by = wake
-        self._cut_short("wake", lambda trigger: self._listen(trigger, "voice"), idle=Trigger.LISTEN)
+        self._interruption.before("wake", lambda trigger: self._listen(trigger, "voice"), idle=Trigger.LISTEN)
 
     def preempt(self, text: str) -> None:
         """Take a turn from text now; cuts a reply short. Raises invalid_state while the microphone is open."""
-        self._cut_short("wake", lambda trigger: self._take_text(trigger, text), idle=Trigger.TEXT)
+        self._interruption.before("wake", lambda trigger: self._take_text(trigger, text), idle=Trigger.TEXT)
 
     def ask(self, text: str, *, request_id: str | None = None) -> Turn:
         """Take a turn from text. Raises session_busy while another runs."""
@@ -223,7 +230,7 @@ class Session:
             raise VonadError("overload", f"{len(waiting)} announcements wait already", op="say", retryable=True)
         waiting.put(announcement)
         if announcement.interrupt and self.state in ANSWERING:
-            self._interrupt("say", None)
+            self._interruption.interrupt("say")
         elif self.state is State.IDLE or (self.listening and not self._microphone.spoke):
             self._announce(Trigger.SAY)
 
@@ -234,9 +241,9 @@ class Session:
         if self.listening and turn is not None:
             self._nothing_said(turn, "cancelled")
         elif self.state in ANSWERING:
-            self._interrupt(source, None)
+            self._interruption.interrupt(source)
         elif self.state is State.INTERRUPTED:
-            self._after_flush = None
+            self._interruption.nothing_follows()
         else:
             return forgotten > 0
         return True
@@ -366,47 +373,6 @@ class Session:
         elif self.plan.purpose == "say":
             self.close("backend_finished")
 
-    def _cut_short(self, source: str, then: Callable[[Trigger], object], *, idle: Trigger) -> None:
-        if self.state in ANSWERING:
-            self._interrupt(source, lambda: then(Trigger.FLUSHED))
-        elif self.state is State.INTERRUPTED:
-            self._after_flush = lambda: then(Trigger.FLUSHED)
-        else:
-            then(idle)
-
-    def _interrupt(self, source: str, then: Callable[[], object] | None) -> None:
-        turn = self._floor.turn
-        if turn is None:
-            return
-        played_ms = self._mouth.played_ms
-        turn.heard = self._mouth.silence()
-        self._after_flush = then
-        self._floor.machine.fire(Trigger.INTERRUPT, State.INTERRUPTED, reason=source)
-        self._floor.spawn(self._flush(source, played_ms), "flush", outlives_turn=True)
-        self._floor.finish(turn, "superseded" if source == "wake" else "interrupted")
-
-    async def _flush(self, source: str, played_ms: int) -> None:
-        floor = self._floor
-        epoch = floor.machine.epoch
-        try:
-            async with floor.clock.deadline(self._means.limits.flush_s):
-                if self._line is not None:
-                    await self._line.clear()
-                    if not self._line.capabilities.full_duplex:
-                        self._past()  # what was captured meanwhile is our own voice
-                await interrupt_dialogue(floor)
-        except (TimeoutError, VonadError) as error:
-            floor.tell_error(VonadError("transport_send_failed", f"the reply was not cleared: {error}"), "clear")
-        floor.tell("playback.cleared", {"played_ms": played_ms}, turn=epoch)
-        floor.tell("interruption", {"source": source, "reason": source, "played_ms": played_ms}, turn=epoch)
-        if floor.machine.epoch != epoch or self.state is not State.INTERRUPTED:
-            return
-        if self._after_flush is not None:
-            self._after_flush()
-        else:
-            floor.machine.fire(Trigger.FLUSHED, State.IDLE)
-            self._next()
-
     def _changed(self, change: Change) -> None:
         floor = self._floor
         state = {
@@ -416,7 +382,7 @@ class Session:
             "degraded": False,
         }
         floor.tell("session.state", state, turn=change.epoch)
-        self._time(change.state)
+        self._watch.entered(change.state)
         before, now = coarse(change.previous), coarse(change.state)
         if self._line is not None and before != now:
             opened_by, self._opened_by = self._opened_by, None
@@ -424,29 +390,3 @@ class Session:
                 self._line.show(now, opened_by=opened_by if now == "listening" else None)
             except Exception:  # a transport's lamp must not stop a conversation
                 log.exception("satellite %s cannot show that it is %s", self._line.satellite, now)
-
-    def _time(self, state: State) -> None:
-        floor, limits = self._floor, self._means.limits
-        if state is State.IDLE:
-            floor.after("state", limits.idle_timeout_s, lambda: self.close("idle_timeout"))
-        elif state in {State.PROCESSING, State.SPEAKING}:
-            epoch = floor.machine.epoch
-            floor.after("state", limits.processing_s, lambda: self._stuck(epoch))
-        else:
-            floor.drop_timer("state")
-
-    def _stuck(self, epoch: int) -> None:
-        """Nothing was heard for too long: apologise, and when even that cannot be heard, give the turn up."""
-        turn = self._floor.turn
-        if turn is None or turn.number != epoch or self._mouth.sounded:
-            return
-        limit = self._means.limits.processing_s
-        if turn.outcome is None and turn.source != "say":
-            message = f"backend {self.plan.backends[0]} had no answer within {limit:g} s"
-            self._floor.tell_error(VonadError("timeout", message, retryable=True), "backend")
-            self._floor.after("state", limit, lambda: self._stuck(epoch))
-            self._answer.apologise(turn, "failed")
-        else:
-            turn.failed = True
-            turn.heard = self._mouth.silence()
-            self._rest(turn, follow_up=False)
