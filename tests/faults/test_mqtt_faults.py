@@ -287,9 +287,10 @@ async def test_f09_what_the_access_list_denies_is_named(mosquitto_with, tmp_path
         assert [ok for ok, _ in house.health] == [False] * len(house.health)
 
 
-async def test_f09_once_the_access_list_is_mended_all_is_well(mosquitto_with, tmp_path):
+@pytest.mark.parametrize("rule", ["topic read #", "topic write #"])
+async def test_f09_once_the_access_list_is_mended_all_is_well(mosquitto_with, tmp_path, rule):
     acl = tmp_path / "acl"
-    acl.write_text("topic read #\n")
+    acl.write_text(f"{rule}\n")
     broker = mosquitto_with(ACL)
     house = FakeHouse("desk")
     async with served(house, broker.port, wait=False, clock=HastyClock()):

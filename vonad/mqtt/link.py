@@ -96,7 +96,8 @@ class Link:
                 failure = _cause(group)
             finally:
                 missing = self._arrival.missing if self._arrival is not None else None
-                self._home = self._presence.settled = False
+                self._home = False
+                self._presence.leave()
                 self._arrival = None
                 self.outbox.close()
             if self._arrivals > arrivals:
@@ -144,29 +145,32 @@ class Link:
             if self._cut_off_at is not None:
                 for message in self._birth(arrival):
                     await arrival.say(message)
-            truth = self._birth(arrival)
-            arrival.expect(truth)
-            self.outbox.arrive(truth)
+            self.outbox.arrive()
             group.create_task(self.outbox.send(client), name="mqtt-send")
             self._arrivals += 1
-            self._home = self._presence.settled = True
-            unheard = await arrival.heard()
-            self._cut_off_at = None
-            if unread is not None:
-                self._tell(denied(self._broker, self._topics, unread, verb="read"))
-            elif proven and unheard is not None:
-                self._tell(denied(self._broker, self._topics, unheard, verb="publish to"))
-            else:
-                await self._proven(arrival, proven=proven)
+            self._home = True
+            self._presence.settle()
+            while problem := await self._problem(arrival, unread, proven=proven):
+                self._tell(problem)
+                await self._clock.sleep(PROOF_AGAIN_S)
+                unread, proven = await arrival.settle(first=False)
+            version = "5" if self._protocol is ProtocolVersion.V5 else "3.1.1"
+            log.info("MQTT %s: connected to %s as %s", version, self._broker, self._identifier)
+            self._tell(Health("online"))
 
-    async def _proven(self, arrival: Arrival, *, proven: bool) -> None:
-        while not proven:
-            self._tell(denied(self._broker, self._topics, self._topics.selftest, verb="publish to"))
-            await self._clock.sleep(PROOF_AGAIN_S)
-            proven = await arrival.prove()
-        version = "5" if self._protocol is ProtocolVersion.V5 else "3.1.1"
-        log.info("MQTT %s: connected to %s as %s", version, self._broker, self._identifier)
-        self._tell(Health("online"))
+    async def _problem(self, arrival: Arrival, unread: str | None, *, proven: bool) -> Health | None:
+        """Say all that is true, and listen whether it comes back; what is not allowed."""
+        truth = self._birth(arrival)
+        arrival.expect(truth)
+        for message in truth:
+            self.outbox.insist(message)
+        unheard = await arrival.heard()
+        self._cut_off_at = None
+        if unread is not None:
+            return denied(self._broker, self._topics, unread, verb="read")
+        if not proven:
+            unheard = self._topics.selftest
+        return denied(self._broker, self._topics, unheard, verb="publish to") if unheard is not None else None
 
     def _birth(self, arrival: Arrival) -> list[Outgoing]:
         """All that is true, and the end of what is not: satellites that are no more, words no longer to be kept."""

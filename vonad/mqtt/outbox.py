@@ -75,11 +75,9 @@ class Outbox:
         """A connection is being made: events wait for it from now on."""
         self._open = True
 
-    def arrive(self, truth: Iterable[Outgoing]) -> None:
-        """There is one: it begins with what is true."""
+    def arrive(self) -> None:
+        """There is one: from now on states are sent as they change."""
         self._home = True
-        for message in truth:
-            self.insist(message)
 
     def close(self) -> None:
         """The connection is gone, and with it what waited."""

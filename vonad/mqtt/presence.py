@@ -7,9 +7,12 @@ user may publish and read there; a daemon that lives there already answers. A br
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 
 from vonad.errors import VonadError
+
+_INSTANCE = re.compile(r"[a-z0-9_-]{1,120}")
 
 
 class AlreadyRunning(VonadError):  # noqa: N818  (said of the other one)
@@ -29,12 +32,11 @@ class Presence:
     """What one daemon says and hears on the selftest topic.
 
     instance: random, for the life of the process.
-    settled:  whether this daemon lives here now, and answers whoever asks.
     """
 
     def __init__(self, base: str, instance: str, publish: Callable[[bytes], None]) -> None:
         self.instance = instance
-        self.settled = False
+        self._lived = self._settled = False
         self._base = base
         self._publish = publish
         self._nonce = ""
@@ -42,10 +44,19 @@ class Presence:
         self._rival: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def question(self, nonce: str) -> bytes:
-        """What to publish at the start of a connection."""
+        """What to publish at the start of a connection, and again when in doubt."""
         self._nonce = nonce
         self._came_back.clear()
-        return _said(instance=self.instance, nonce=nonce)
+        return _said(instance=self.instance, nonce=nonce, lived=self._lived)
+
+    def settle(self) -> None:
+        """This daemon lives here from now on: it answers whoever asks."""
+        self._lived = self._settled = True
+
+    def leave(self) -> None:
+        """It has lost its connection."""
+        self._settled = False
+        self._nonce = ""
 
     async def proven(self) -> None:
         """Return once the question has come back; everything the broker had kept has arrived before it."""
@@ -61,7 +72,8 @@ class Presence:
             said = json.loads(payload)
         except (ValueError, RecursionError):
             return
-        if not isinstance(said, dict) or not isinstance(instance := said.get("instance"), str):
+        instance = said.get("instance") if isinstance(said, dict) else None
+        if not isinstance(instance, str) or not _INSTANCE.fullmatch(instance):
             return
         if instance == self.instance:
             if said.get("nonce") == self._nonce:
@@ -69,10 +81,15 @@ class Presence:
         elif self._nonce and said.get("answer") == self._nonce:
             if not self._rival.done():
                 self._rival.set_result(instance)
-        elif isinstance(nonce := said.get("nonce"), str) and (self.settled or self.instance < instance):
-            # Of two that come at the same moment exactly one gives way.
+        elif isinstance(nonce := said.get("nonce"), str) and self._comes_before(
+            instance, lived=said.get("lived") is True
+        ):
             self._publish(_said(instance=self.instance, answer=nonce))
 
+    def _comes_before(self, other: str, *, lived: bool) -> bool:
+        """Whether the other has to give way. Of two that come at the same moment exactly one does."""
+        return self._settled or (bool(self._nonce) and (not self._lived, self.instance) < (not lived, other))
 
-def _said(**said: str) -> bytes:
+
+def _said(**said: str | bool) -> bytes:
     return json.dumps(said).encode()

@@ -151,6 +151,8 @@ class Receiver:
                 raise VonadError("overload", f"MQTT {place.leaf}: {detail}: send it again later")
         except VonadError as error:
             self._failed(error, place)
+        except Exception:  # a defect behind a verb must not cost the connection that is being read
+            log.exception("MQTT %s failed", place.leaf)
 
     def _failed(self, error: VonadError, place: Place, request_id: str | None = None) -> None:
         op = f"mqtt.{place.leaf}"
