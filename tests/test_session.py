@@ -430,7 +430,29 @@ async def test_states_are_told_in_order_and_never_twice() -> None:
 async def test_the_first_words_before_the_microphone_opened_are_heard() -> None:
     past = [speech(0.2)]
     async with conversation(plan=Plan(satellite="desk", backends=("scripted",), purpose="idle")) as story:
-        story.session._past = lambda: tuple(past)
+        story.session._course._past = lambda: tuple(past)
         story.session.listen(None)
         await settle()
         assert len(story.dialogue.heard) == 1
+
+
+async def test_a_wake_while_it_thinks_still_tells_the_line_what_opened_the_microphone() -> None:
+    async with conversation() as story:
+        await story.say_command()
+        wake = Wake(satellite="desk", source="mqtt", at=0.0)
+        story.session.listen(wake)
+        await settle()
+        assert story.states[-3:] == ["processing", "interrupted", "listening"]
+        assert story.line.shown[-1] == ("listening", wake)
+
+
+async def test_an_impossible_verb_changes_nothing() -> None:
+    async with conversation() as story:
+        turn = story.session.turn
+        with pytest.raises(VonadError) as refused:
+            story.session.listen(None)
+        assert refused.value.code == "invalid_state"
+        assert story.session.turn is turn
+        await story.say_command()
+        await story.understood("what time is it", "It is noon.")
+        assert story.outcomes == ["completed"]

@@ -92,9 +92,7 @@ async def serve(
             reloaded=reload.now,
         )
         for action in journal.recovered:
-            log.warning(
-                "%s %s had begun when vonad crashed: nobody knows whether it was done", action.name, action.arguments
-            )
+            log.warning("skill %s had begun when vonad crashed: nobody knows whether it was done", action.name)
         journal.on_health = lambda ok, detail: house.report("history", ok=ok, detail=detail)
         service = Service(sessions, house)
         broker = await stack.enter_async_context(choose_broker(settings.mqtt, places.state, report=house.report))

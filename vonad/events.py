@@ -106,7 +106,6 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
         "latency.mark": Kind("a stage of the turn was reached", ("stage", "ms")),
         "backend.health": Kind("a part is well or is not", ("name", "ok", "detail"), kept=True),
         "breaker.state": Kind("an engine's circuit breaker changed", ("name", "state"), kept=True),
-        "retrying": Kind("something failed and is tried again", ("name", "attempt", "in_ms", "detail")),
         "plugins.changed": Kind("what runs has changed", (), kept=True),
         "events_dropped": Kind("this reader was too slow", ("count",), kept=True),
         "error": Kind("a request or a part failed", ("code", "message", "op", "id"), kept=True),

@@ -24,7 +24,6 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "busy": "the microphone is already open",
         "playback": "the satellite was speaking the wake word itself",
         "cooldown": "the wake word came again within the cooldown",
-        "below_threshold": "the detector was not sure enough",
         "overload": "no more sessions fit",
         "hook_denied": "a plugin's policy refused it",
     }

@@ -298,6 +298,7 @@ class House:
 
     def info(self) -> dict[str, object]:
         """What `info` on MQTT says."""
+        web = self._runtime.settings.web
         return {
             "version": self.version,
             "node": self.node.id,
@@ -307,6 +308,7 @@ class House:
                 for status in self.plugins()
             },
             "satellites": [view.id for view in self.satellites() if view.online],
+            "web": f"http://127.0.0.1:{web.port}" if web.enabled else None,
         }
 
     def health(self) -> dict[str, object]:

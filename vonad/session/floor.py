@@ -68,6 +68,11 @@ class Floor:
         return self.machine.state
 
     @property
+    def over(self) -> bool:
+        """Whether the session takes no more turns."""
+        return self.machine.state in {State.CLOSING, State.CLOSED}
+
+    @property
     def last_reply(self) -> str:
         """What was said last to the user."""
         return self.last.reply if self.last is not None else ""

@@ -102,13 +102,8 @@ class Machine:
         """Whether this trigger means anything in the present state."""
         return (self.state, trigger) in TRANSITIONS
 
-    def fire(self, trigger: Trigger, to: State, *, epoch: int | None = None, reason: str = "") -> bool:
-        """Move. False, and nothing happens, when `epoch` is not the present one.
-
-        Raises invalid_state for what the table does not hold.
-        """
-        if epoch is not None and epoch != self.epoch:
-            return False
+    def check(self, trigger: Trigger, to: State) -> None:
+        """Raises invalid_state for a move that the table does not hold."""
         if to not in TRANSITIONS.get((self.state, trigger), frozenset()):
             raise VonadError(
                 "invalid_state",
@@ -116,6 +111,15 @@ class Machine:
                 op="session",
                 details={"state": str(self.state), "trigger": str(trigger), "to": str(to)},
             )
+
+    def fire(self, trigger: Trigger, to: State, *, epoch: int | None = None, reason: str = "") -> bool:
+        """Move. False, and nothing happens, when `epoch` is not the present one.
+
+        Raises invalid_state for what the table does not hold.
+        """
+        if epoch is not None and epoch != self.epoch:
+            return False
+        self.check(trigger, to)
         change = Change(to, self.state, trigger, reason or str(trigger), self.epoch)
         self.state = to
         self._changed(change)

@@ -15,15 +15,12 @@ from vonad.events import coarse
 from vonad.frame import Frame
 from vonad.plan import Plan, SessionView, Wake
 from vonad.session.announcement import Announcement
-from vonad.session.answer import Answer, interrupt_dialogue
+from vonad.session.course import Course
 from vonad.session.floor import Floor
-from vonad.session.interruption import ANSWERING, Interruption
+from vonad.session.interruption import ANSWERING
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
-from vonad.session.microphone import Microphone
-from vonad.session.mouth import Mouth
-from vonad.session.turn import Source, Turn
-from vonad.session.watch import Watch
+from vonad.session.turn import Turn
 from vonad.transport import Line
 
 log = logging.getLogger(__name__)
@@ -57,22 +54,10 @@ class Session:
         self._line = line
         self._means = means
         self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
-        self._mouth = Mouth(self._floor, self._reply_over)
-        self._microphone = Microphone(self._floor, self._endpoint)
-        self._answer = Answer(self._floor, self._mouth, self._endpoint)
-        self._interruption = Interruption(self._floor, self._mouth, past=past, rest=self._next)
-        self._watch = Watch(
-            self._floor,
-            self._mouth,
-            self._answer,
-            close=self.close,
-            give_up=lambda turn: self._rest(turn, follow_up=False),
-        )
+        self._course = Course(self._floor, past=past, close=self.close)
         self._opened_by: Wake | None = None
-        self._past = past
         self._closing = asyncio.Event()
         self._close_reason = ""
-        self._reopen = False
 
     @property
     def state(self) -> State:
@@ -87,7 +72,7 @@ class Session:
     @property
     def over(self) -> bool:
         """Whether it takes no more turns."""
-        return self._floor.state in {State.CLOSING, State.CLOSED}
+        return self._floor.over
 
     @property
     def turn(self) -> Turn | None:
@@ -147,15 +132,15 @@ class Session:
         )
         capabilities = self._backend.capabilities
         if self._line is not None and not capabilities.turn_detection:
-            self._microphone.detector = await stack.enter_async_context(self._means.detector())
-        self._answer.native = capabilities.hears
+            self._course.microphone.detector = await stack.enter_async_context(self._means.detector())
+        self._course.answer.native = capabilities.hears
         self._floor.dialogue = await stack.enter_async_context(self._backend.open(brief))
 
     async def _serve(self) -> None:
         floor, limits = self._floor, self._means.limits
         floor.spawn(self._pump(), "replies", outlives_turn=True)
         if not self.over:
-            self._watch.opened()
+            self._course.watch.opened()
             self._begin()
         self.opened.set()
         await self._closing.wait()
@@ -168,17 +153,17 @@ class Session:
                 log.warning("session %s: the line did not clear: %s", self.id, error)
 
     async def _pump(self) -> None:
-        await self._answer.pump()
+        await self._course.answer.pump()
         self.close("backend_finished")
 
     def _begin(self) -> None:
         purpose = self.plan.purpose
         if purpose == "listen":
-            self._listen(Trigger.READY, "voice")
+            self._course.listen(Trigger.READY, "voice")
         elif purpose == "text":
-            self._take_text(Trigger.READY, self.plan.text or "")
-        elif purpose == "say" and len(self._mouth.announcements):
-            self._announce(Trigger.READY)
+            self._course.take_text(Trigger.READY, self.plan.text or "")
+        elif purpose == "say" and len(self._course.mouth.announcements):
+            self._course.announce(Trigger.READY)
         else:
             self._floor.machine.fire(Trigger.READY, State.IDLE)
 
@@ -190,7 +175,7 @@ class Session:
     def _over(self) -> None:
         floor = self._floor
         floor.drop_timer()
-        self._mouth.forget("the session closed")
+        self._course.mouth.forget("the session closed")
         floor.machine.fire(Trigger.DRAINED, State.CLOSED, reason=self._close_reason)
         self._means.journal.session_closed(self.id, self._close_reason)
         metrics = {"turns": floor.machine.epoch}
@@ -206,11 +191,16 @@ class Session:
     def listen(self, wake: Wake | None) -> None:
         """Open the microphone; cuts a reply short. Raises invalid_state while it is open, or opening."""
         self._opened_by = wake
-        self._interruption.before("wake", lambda trigger: self._listen(trigger, "voice"), idle=Trigger.LISTEN)
+        follow_up = wake.follow_up if wake is not None else None
+        self._course.interruption.before(
+            "wake", lambda trigger: self._course.listen(trigger, "voice", follow_up=follow_up), idle=Trigger.LISTEN
+        )
 
     def preempt(self, text: str) -> None:
         """Take a turn from text now; cuts a reply short. Raises invalid_state while the microphone is open."""
-        self._interruption.before("wake", lambda trigger: self._take_text(trigger, text), idle=Trigger.TEXT)
+        self._course.interruption.before(
+            "wake", lambda trigger: self._course.take_text(trigger, text), idle=Trigger.TEXT
+        )
 
     def ask(self, text: str, *, request_id: str | None = None) -> Turn:
         """Take a turn from text. Raises session_busy while another runs."""
@@ -221,29 +211,29 @@ class Session:
                 op="text",
                 retryable=True,
             )
-        return self._take_text(Trigger.TEXT, text, request_id=request_id)
+        return self._course.take_text(Trigger.TEXT, text, request_id=request_id)
 
     def say(self, announcement: Announcement) -> None:
         """Announce: now when nobody is speaking, else when this turn is over. Raises overload."""
-        waiting = self._mouth.announcements
+        waiting = self._course.mouth.announcements
         if waiting.full:
             raise VonadError("overload", f"{len(waiting)} announcements wait already", op="say", retryable=True)
         waiting.put(announcement)
         if announcement.interrupt and self.state in ANSWERING:
-            self._interruption.interrupt("say")
-        elif self.state is State.IDLE or (self.listening and not self._microphone.spoke):
-            self._announce(Trigger.SAY)
+            self._course.interruption.interrupt("say")
+        elif self.state is State.IDLE or (self.listening and not self._course.microphone.spoke):
+            self._course.announce(Trigger.SAY)
 
     def stop(self, source: str = "stop") -> bool:
         """Be quiet: ends playback, turn, follow-up and what waits to be said. False when there was nothing to stop."""
-        forgotten = self._mouth.forget("stopped")
+        forgotten = self._course.mouth.forget("stopped")
         turn = self._floor.turn
         if self.listening and turn is not None:
-            self._nothing_said(turn, "cancelled")
+            self._course.nothing_said(turn, "cancelled")
         elif self.state in ANSWERING:
-            self._interruption.interrupt(source)
+            self._course.interruption.interrupt(source)
         elif self.state is State.INTERRUPTED:
-            self._interruption.nothing_follows()
+            self._course.interruption.nothing_follows()
         else:
             return forgotten > 0
         return True
@@ -254,8 +244,8 @@ class Session:
             return
         self._close_reason = reason
         turn = self._floor.turn
-        heard = self._mouth.silence()
-        self._microphone.close()
+        heard = self._course.mouth.silence()
+        self._course.microphone.close()
         self._floor.machine.fire(Trigger.CLOSE, State.CLOSING, reason=reason)
         if turn is not None:
             turn.heard = heard
@@ -264,114 +254,7 @@ class Session:
 
     async def hear(self, frame: Frame) -> None:
         """A captured frame, 16 kHz."""
-        await self._microphone.hear(frame)
-
-    # From state to state
-
-    def _listen(self, trigger: Trigger, source: Source) -> None:
-        past = tuple(self._past())
-        turn = self._floor.take(source)
-        self._floor.machine.fire(trigger, State.LISTENING)
-        self._floor.started(turn)
-        self._microphone.open(turn, () if source == "follow_up" else past)
-
-    def _endpoint(self, turn: Turn, reason: str) -> None:
-        if self._floor.turn is not turn or not self.listening:
-            return
-        if self._microphone.detector is not None and not self._microphone.spoke:
-            self._nothing_said(turn, reason)
-            return
-        turn.endpoint = reason
-        turn.asked_at = self._microphone.speech_end_at
-        self._microphone.close()
-        self._floor.mark(turn, "endpoint")
-        self._floor.machine.fire(Trigger.END_OF_TURN, State.PROCESSING, reason=reason)
-        self._floor.spawn(self._commit(), "commit")
-
-    async def _commit(self) -> None:
-        if self._floor.dialogue is not None:
-            await self._floor.dialogue.commit()
-
-    def _nothing_said(self, turn: Turn, reason: str) -> None:
-        turn.endpoint = reason
-        self._microphone.close()
-        self._floor.finish(turn, "empty")
-        self._floor.machine.fire(Trigger.NOTHING_SAID, State.IDLE, reason=reason)
-        self._floor.spawn(interrupt_dialogue(self._floor), "interrupt")
-        self._next()
-
-    def _take_text(self, trigger: Trigger, text: str, *, request_id: str | None = None) -> Turn:
-        turn = self._floor.take("text")
-        turn.request_id, turn.transcript = request_id, text
-        self._floor.machine.fire(trigger, State.PROCESSING)
-        self._floor.started(turn)
-        self._floor.spawn(self._ask(turn, text), "text")
-        return turn
-
-    async def _ask(self, turn: Turn, text: str) -> None:
-        floor = self._floor
-        assert floor.dialogue is not None
-        await floor.dialogue.begin(turn.number, sentences=self._means.sentences(), history=tuple(floor.exchanges))
-        await self._answer.ask(turn, text)
-
-    def _announce(self, trigger: Trigger) -> None:
-        announcement = self._mouth.announcements.next()
-        if announcement is None:
-            return
-        open_turn = self._floor.turn
-        if open_turn is not None:  # a microphone that nobody has spoken into: it opens again afterwards
-            self._reopen = True
-            self._microphone.close()
-            self._floor.finish(open_turn, "superseded")
-            self._floor.spawn(interrupt_dialogue(self._floor), "interrupt")
-        turn = self._floor.take("say")
-        turn.request_id = announcement.id
-        self._mouth.announcing = announcement
-        self._floor.machine.fire(trigger, State.SPEAKING)
-        self._floor.started(turn)
-        self._mouth.own_words(turn, announcement.text)
-
-    def _reply_over(self, turn: Turn) -> None:
-        if self._floor.turn is not turn or self.over:
-            return
-        if self.state is State.EXECUTING_SKILL:
-            self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
-        if self._wants_follow_up(turn):
-            self._floor.after("reopen", self._means.limits.reopen_s, lambda: self._rest(turn, follow_up=True))
-        else:
-            self._rest(turn, follow_up=False)
-
-    def _rest(self, turn: Turn, *, follow_up: bool) -> None:
-        if self._floor.turn is not turn or self.over:
-            return
-        trigger = Trigger.PLAYBACK_FINISHED if self.state is State.SPEAKING else Trigger.REPLY_SILENT
-        self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
-        if follow_up and not len(self._mouth.announcements):
-            self._opened_by = None
-            self._listen(trigger, "follow_up")
-        else:
-            self._floor.machine.fire(trigger, State.IDLE)
-            self._next()
-
-    def _wants_follow_up(self, turn: Turn) -> bool:
-        if self._line is None:
-            return False
-        if turn.source == "say":
-            wanted, self._reopen = self._reopen, False
-            return wanted
-        if turn.follow_up is not None:
-            return turn.follow_up
-        setting = self.plan.follow_up
-        return setting == "always" or (setting == "auto" and turn.reply.rstrip().endswith("?"))
-
-    def _next(self) -> None:
-        """Idle: say what waits; a session that opened only to say something closes when all is said."""
-        if self.state is not State.IDLE:
-            return
-        if len(self._mouth.announcements):
-            self._announce(Trigger.SAY)
-        elif self.plan.purpose == "say":
-            self.close("backend_finished")
+        await self._course.microphone.hear(frame)
 
     def _changed(self, change: Change) -> None:
         floor = self._floor
@@ -382,11 +265,13 @@ class Session:
             "degraded": False,
         }
         floor.tell("session.state", state, turn=change.epoch)
-        self._watch.entered(change.state)
+        self._course.watch.entered(change.state)
         before, now = coarse(change.previous), coarse(change.state)
         if self._line is not None and before != now:
-            opened_by, self._opened_by = self._opened_by, None
+            opened_by = None
+            if now == "listening":
+                opened_by, self._opened_by = self._opened_by, None
             try:
-                self._line.show(now, opened_by=opened_by if now == "listening" else None)
+                self._line.show(now, opened_by=opened_by)
             except Exception:  # a transport's lamp must not stop a conversation
                 log.exception("satellite %s cannot show that it is %s", self._line.satellite, now)
