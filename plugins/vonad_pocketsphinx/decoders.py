@@ -59,6 +59,8 @@ class Decoders:
     """The grammar's decoder, and the phone loop: what the sound would score if anything at all had been said.
 
     Without the dictionary each takes 6 MB instead of 28. Everything belongs to one thread.
+
+    used: the search of this utterance and the next.
     """
 
     def __init__(self) -> None:
@@ -79,7 +81,7 @@ class Decoders:
         self.loop: Decoder = loop
         self._decoder = decoder
         self._grammars = 0
-        self._used = ""  # asked before there is one, the decoder itself crashes
+        self.used = ""  # the decoder itself crashes when it is asked before there is one
         self._ways: dict[str, int] = {}
         self._lengths: dict[str, int] = {}
         self.learn({word: (phone,) for word, phone in NOISES.items()})
@@ -138,14 +140,14 @@ class Decoders:
     def forget(self, search: str) -> None:
         """Give a search back; outside of utterances."""
         self._decoder.remove_search(search)
-        if self._used == search:
-            self._used = ""
+        if self.used == search:
+            self.used = ""
 
     def use(self, search: str) -> None:
         """Search this from the next utterance on; never within one."""
-        if self._used != search:
+        if self.used != search:
             self._decoder.activate_search(search)
-            self._used = search
+            self.used = search
 
 
 def _way(word: str, number: int) -> str:

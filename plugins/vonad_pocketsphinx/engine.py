@@ -82,7 +82,7 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
         known = self._grammars.get(sentences)
         if known is not None and not known.whole:
             await self._run(lambda: self._forget(sentences))
-        await self._compiled(sentences, language)
+        await self._compiled(sentences)
 
     async def listen(
         self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
@@ -93,7 +93,7 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
         another rate than 16 kHz.
         """
         _check(language)
-        utterance = await self._begin(await self._compiled(sentences, language))
+        utterance = await self._begin(await self._compiled(sentences))
         pieces = Blocks(PIECE)
         async for frame in frames:
             if frame.rate != CAPTURE_RATE:
@@ -130,11 +130,11 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
 
     # Compiling
 
-    async def _compiled(self, sentences: Sentences, language: str) -> Compiled:
+    async def _compiled(self, sentences: Sentences) -> Compiled:
         async with self._compiling:
             if sentences not in self._grammars:
                 templates, lacking = await self._run(lambda: self._read(sentences))
-                told = await ask(self.host, lacking, language) if lacking else {}
+                told = await ask(self.host, lacking) if lacking else {}
                 await self._run(lambda: self._keep(sentences, templates, told))
             self._grammars.move_to_end(sentences)
             return self._grammars[sentences]
@@ -157,6 +157,8 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
 
     def _keep(self, sentences: Sentences, templates: list[Template], told: Pronunciations) -> None:
         """Compile what can be pronounced."""
+        if sentences in self._grammars:  # by somebody who was cancelled while waiting for it
+            return
         self._decoders.learn(told)
         whole = True
         for template in templates:
@@ -172,8 +174,9 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
         self._grammars[sentences] = Compiled(compiled, search, whole)
 
     def _forget(self, sentences: Sentences) -> None:
-        self._abandon()
         compiled = self._grammars.pop(sentences)
+        if compiled.search == self._decoders.used:
+            self._abandon()
         if compiled.search:
             self._decoders.forget(compiled.search)
 

@@ -8,10 +8,10 @@ _SOUNDS = {
     # diphthongs and vowels with r, as the voices of eSpeak write them
     "aɪɚ": "AY ER", "aɪə": "AY AH", "aʊə": "AW ER", "aɪ": "AY", "aʊ": "AW", "ɔɪ": "OY", "eɪ": "EY", "oʊ": "OW",
     "əʊ": "OW", "ɛɹ": "EH R", "eə": "EH R", "ɪə": "IH R", "iə": "IY AH", "ʊə": "UH R", "oːɹ": "AO R", "ɔːɹ": "AO R",
-    "ɑːɹ": "AA R", "ɜːɹ": "ER", "əɹ": "ER",
+    "ɑːɹ": "AA R", "ɜːɹ": "ER", "əɹ": "ER", "ɚɹ": "ER",
     # vowels
     "iː": "IY", "i": "IY", "ɪ": "IH", "ᵻ": "IH", "ɨ": "IH", "eː": "EY", "e": "EH", "ɛ": "EH", "æ": "AE", "aː": "AA",
-    "a": "AA", "ɑ": "AA", "ɒ": "AA", "ɔ": "AO", "oː": "AO", "o": "OW", "ʊ": "UH", "uː": "UW", "u": "UW", "ʉ": "UW",
+    "a": "AE", "ɑ": "AA", "ɒ": "AA", "ɔ": "AO", "oː": "AO", "o": "OW", "ʊ": "UH", "uː": "UW", "u": "UW", "ʉ": "UW",
     "ʌ": "AH", "ə": "AH", "ɐ": "AH", "ɘ": "AH", "ɚ": "ER", "ɝ": "ER", "ɜ": "ER", "ɵ": "OW", "ɤ": "AH", "ɯ": "UW",
     "y": "UW", "ʏ": "UH", "ø": "ER", "œ": "ER", "ɶ": "AA",
     "ɑ̃": "AA N", "ɔ̃": "AO N", "ɛ̃": "AE N", "œ̃": "AH N", "ã": "AA N", "õ": "OW N",

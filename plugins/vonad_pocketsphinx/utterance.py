@@ -97,7 +97,6 @@ class Utterance:
         self._stop()
         for decoder in self._both():
             decoder.reinit_feat()  # forgets the noise of the utterance before
-            decoder.set_cmn(CEPSTRAL_MEAN)
             decoder.start_utt()
         self._running = True
 
@@ -109,6 +108,8 @@ class Utterance:
 
     def _process(self, piece: Samples) -> None:
         quieter = piece if self._gain == 1.0 else (piece * np.float32(self._gain)).astype(np.int16)
+        for decoder in self._both():
+            decoder.set_cmn(CEPSTRAL_MEAN)  # they would move it after 3 s, to where silence is the mean
         for start in range(0, len(quieter), FRAME):
             sound = quieter[start : start + FRAME].tobytes()
             for decoder in self._both():
