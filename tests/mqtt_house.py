@@ -12,9 +12,10 @@ import aiomqtt
 
 from vonad import Event, SystemClock, VonadError, Wake
 from vonad.bus import Bus
+from vonad.identity import NodeIdentity
 from vonad.mqtt.connection import Broker
 from vonad.mqtt.frontend import serve_mqtt
-from vonad.settings import Mqtt, NodeIdentity
+from vonad.settings import Mqtt
 
 BASE = "vonad/home"
 PATIENCE_S = 5.0

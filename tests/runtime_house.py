@@ -18,8 +18,8 @@ from vonad.frame import Frame
 from vonad.history import open_journal
 from vonad.host import Host, NoSettings
 from vonad.identity import NodeIdentity
-from vonad.offer import Group, Offer
 from vonad.plan import Wake
+from vonad.plugins.offer import Group, Offer
 from vonad.runtime import Runtime
 from vonad.service import House, SessionService
 from vonad.settings import load

@@ -21,11 +21,8 @@ FLOORS: tuple[dict[str, str], ...] = (
     {
         "bus": "bus",
         "policy": "policy",
-        "settings": (
-            "settings component_check config_file credentials directories environment identity problem secret_file "
-            "sources tables toml_lines validation"
-        ),
-        "plugins": "plugins api_version offer plugin_fault plugin_hook plugin_origin",
+        "settings": "settings directories identity",
+        "plugins": "plugins",
         "resilience": "resilience",
         "resampling": "resampling",
         "history": "history",
@@ -34,7 +31,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"runtime": "runtime ear lines parts plans sessions"},
     {"service": "service"},
     {"mqtt": "mqtt", "web": "web"},
-    {"composition": "systemd daemon instance process reload cli __main__ settings_reference", "testing": "testing"},
+    {"composition": "systemd daemon instance process reload cli __main__", "testing": "testing"},
 )
 """Lowest first: room → the modules and packages in it. A room sees itself and the floors below, not its neighbours."""
 
@@ -54,7 +51,7 @@ CONFINED = {
     "amqtt": "vonad/mqtt/",
     "aiosqlite": "vonad/history/",
     "sqlite3": "vonad/history/",
-    "pluggy": ("vonad/plugins.py", "vonad/hookspecs.py"),
+    "pluggy": ("vonad/plugins/", "vonad/hookspecs.py"),
     "sounddevice": "plugins/vonad_local_audio",
 }
 LATE = ("plugins/", "vonad/cli/", "vonad/daemon.py", "vonad/mqtt/embedded.py", "vonad/testing/pytest_plugin.py")

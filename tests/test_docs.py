@@ -23,7 +23,6 @@ from vonad.cli.demo.account import STAGES
 from vonad.cli.demo.promises import STATES
 from vonad.cli.demo.story import SAID
 from vonad.cli.reference import commands
-from vonad.component_check import check_components
 from vonad.daemon import DATABASE, SOCKET
 from vonad.events import EVENTS, coarse
 from vonad.identity import FILE
@@ -36,6 +35,7 @@ from vonad.session.machine import TRANSITIONS, State, Trigger
 from vonad.session.means import PHRASES, Limits
 from vonad.session.turn import Outcome, Source
 from vonad.settings import Settings, load
+from vonad.settings.component_check import check_components
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README, MQTT, SESSIONS, OPERATIONS = (

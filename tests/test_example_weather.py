@@ -24,7 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-from vonad.component_check import check_components
+from vonad.settings.component_check import check_components
 from vonad.plugins import Plugins
 from vonad.settings import load
 

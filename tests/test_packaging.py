@@ -70,7 +70,7 @@ def test_the_wheel_holds_everything_of_vonad_and_every_bundled_plugin(wheel: Pat
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
     assert held == shipped("vonad") | {name.removeprefix("plugins/") for name in shipped("plugins")}
-    assert "vonad/defaults.toml" in held
+    assert "vonad/settings/defaults.toml" in held
 
 
 def test_the_sdist_holds_what_a_packager_needs(built: Path) -> None:

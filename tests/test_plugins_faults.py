@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from vonad import __version__
-from vonad.api_version import accepts, api_fault
 from vonad.errors import VonadError
-from vonad.offer import Group, OfferDesk
 from vonad.plugins import Plugins
+from vonad.plugins.api_version import accepts, api_fault
+from vonad.plugins.offer import Group, OfferDesk
 from vonad.skill import Skill
 
 GOOD = """
@@ -180,7 +180,7 @@ def test_a_file_of_another_user_is_refused(folder: Path, monkeypatch: pytest.Mon
         os.chown(path, 12345, 12345)
         where = path
     else:
-        monkeypatch.setattr("vonad.plugin_origin.os.geteuid", lambda: 12345)
+        monkeypatch.setattr("vonad.plugins.origin.os.geteuid", lambda: 12345)
         where = folder
     plugins = Plugins(drop_ins=folder, allowed=["theirs"])
     plugins.load()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from vonad.component_check import check_components
 from vonad.settings import load
+from vonad.settings.component_check import check_components
 
 CANARY = "canary-91c2"
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from vonad.directories import Directories
+from vonad.directories import Directories, directories
 from vonad.errors import VonadError
-from vonad.settings import Node, NodeIdentity, directories, identity
+from vonad.identity import NodeIdentity, identity
+from vonad.settings import Node
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonad.toml_lines import Place, lines_of
+from vonad.settings.toml_lines import Place, lines_of
 
 EXAMPLE = '''\
 # a comment with [brackets] and = signs

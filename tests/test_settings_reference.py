@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from vonad.component_check import check_components
+from tools.settings_reference import CONFIG, PAGE, Section, config_file, page, reference
 from vonad.plugins import Plugins
 from vonad.settings import DEFAULTS, Settings, load
-from vonad.settings_reference import CONFIG, PAGE, Section, config_file, page, reference
+from vonad.settings.component_check import check_components
 
-REMEDY = "run: python -m vonad.settings_reference"
+REMEDY = "run: python -m tools.settings_reference"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from vonad import __version__
 from vonad.bus import Bus
 from vonad.clock import Clock, SystemClock
-from vonad.component_check import refuse_or_warn
 from vonad.directories import Directories
 from vonad.errors import VonadError
 from vonad.history import open_journal
@@ -27,6 +26,7 @@ from vonad.reload import Reload
 from vonad.runtime import Runtime
 from vonad.service import House, Service, SessionService
 from vonad.settings import Loaded, Settings
+from vonad.settings.component_check import refuse_or_warn
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vonad.errors import VonadError
 from vonad.plan import SATELLITE_ID
-from vonad.tables import Node
+from vonad.settings.tables import Node
 
 FILE = "node.json"
 

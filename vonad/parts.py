@@ -26,14 +26,14 @@ from vonad.errors import VonadError
 from vonad.frontend import Frontend
 from vonad.history import Journal
 from vonad.host import Host, Role, Store, Voice
-from vonad.offer import Group, Offer
 from vonad.plugins import Plugins
+from vonad.plugins.offer import Group, Offer
 from vonad.resilience import Breaker, BreakerState, Pool
 from vonad.sentences import Sentences
 from vonad.settings import Settings
+from vonad.settings.tables import ComponentTable
 from vonad.skill import Skill
 from vonad.skills.catalogue import Catalogue
-from vonad.tables import ComponentTable
 from vonad.transport import Transport
 
 log = logging.getLogger(__name__)

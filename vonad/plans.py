@@ -2,7 +2,7 @@
 
 from vonad.plan import Endpointing, Plan, Purpose, Style, Wake
 from vonad.settings import Settings
-from vonad.tables import Satellite
+from vonad.settings.tables import Satellite
 
 
 def own_settings(settings: Settings, satellite: str | None) -> Satellite:

@@ -18,9 +18,9 @@ from vonad.directories import Directories, directories
 from vonad.errors import VonadError, first_error
 from vonad.instance import InstanceTaken
 from vonad.mqtt.presence import AlreadyRunning
-from vonad.problem import ConfigProblems
 from vonad.service import Service
 from vonad.settings import Loaded, load
+from vonad.settings.problem import ConfigProblems
 from vonad.systemd import Notify, watchdog
 
 log = logging.getLogger(__name__)

@@ -5,12 +5,12 @@ import contextlib
 import logging
 from collections.abc import Mapping
 
-from vonad.component_check import refuse_or_warn
 from vonad.errors import VonadError
 from vonad.plugins import Plugins
 from vonad.runtime import Runtime
 from vonad.service import House
 from vonad.settings import Loaded, load
+from vonad.settings.component_check import refuse_or_warn
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vonad.cli.exits import BAD_CONFIGURATION
-from vonad.problem import ConfigProblems, Problem
+from vonad.settings.problem import ConfigProblems, Problem
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def check(
 ) -> None:
     """Validate the configuration: every problem with its file and line. Exit status 78 if there are any."""
     from vonad.cli.inspection import inspect
-    from vonad.component_check import check_components
+    from vonad.settings.component_check import check_components
 
     try:
         found = inspect(config)

@@ -6,6 +6,7 @@ from random import Random, SystemRandom
 
 from vonad.bus import Subscription
 from vonad.clock import Clock
+from vonad.identity import NodeIdentity
 from vonad.mqtt.connection import Broker
 from vonad.mqtt.link import Link
 from vonad.mqtt.presence import AlreadyRunning
@@ -13,7 +14,7 @@ from vonad.mqtt.publisher import Publisher
 from vonad.mqtt.receiver import Receiver
 from vonad.mqtt.topics import Topics
 from vonad.service import House, Service
-from vonad.settings import Mqtt, NodeIdentity
+from vonad.settings import Mqtt
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Union, get_args, get_origin
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from vonad.problem import suggestion
+from vonad.settings.problem import suggestion
 
 Location = tuple[str | int, ...]
 """Keys and list positions from the model validated to the value."""

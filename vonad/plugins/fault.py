@@ -7,9 +7,11 @@ from pathlib import Path
 
 from vonad import __version__
 from vonad.errors import VonadError
-from vonad.plugin_origin import Candidate
+from vonad.plugins.origin import Candidate
 
-OWN = str(Path(__file__).parent)
+OWN = str(Path(__file__).parent.parent)
+"""The core: what lies below it in a traceback is the plugin's."""
+
 LIMIT = 500
 """Characters of an exception's own text."""
 

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from vonad.problem import ConfigProblems, Problem, in_order, suggestion
 from vonad.settings import COMPONENTS, ComponentTable, Loaded
-from vonad.validation import findings, is_secret, unknown_keys
+from vonad.settings.problem import ConfigProblems, Problem, in_order, suggestion
+from vonad.settings.validation import findings, is_secret, unknown_keys
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,9 @@ class Node(Table):
     id: Name | None = Field(
         default=None, description="Its name in topics; by default made once from the host name.", examples=["home"]
     )
-    name: _Text | None = Field(default=None, description="Its name for people; by default the host name.", examples=["Home"])
+    name: _Text | None = Field(
+        default=None, description="Its name for people; by default the host name.", examples=["Home"]
+    )
     language: _Language = Field(default="en", description="The language that is spoken, as an ISO 639 code.")
     timezone: str | None = Field(
         default=None, description="Time zone of what skills say; by default the system's.", examples=["Europe/Berlin"]

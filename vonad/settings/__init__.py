@@ -8,14 +8,13 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from vonad.config_file import read_config_file
-from vonad.credentials import fill_in
-from vonad.directories import Directories, config_files, directories
-from vonad.environment import variable_name, variables
-from vonad.identity import NodeIdentity, identity
-from vonad.problem import ConfigProblems, Problem
-from vonad.sources import Sources
-from vonad.tables import (
+from vonad.directories import config_files
+from vonad.settings.config_file import read_config_file
+from vonad.settings.credentials import fill_in
+from vonad.settings.environment import variable_name, variables
+from vonad.settings.problem import ConfigProblems, Problem
+from vonad.settings.sources import Sources
+from vonad.settings.tables import (
     ComponentTable,
     History,
     Log,
@@ -29,19 +28,17 @@ from vonad.tables import (
     WakeDefaults,
     Web,
 )
-from vonad.validation import findings
+from vonad.settings.validation import findings
 
 __all__ = [
     "COMPONENTS",
     "ComponentTable",
     "ConfigProblems",
-    "Directories",
     "History",
     "Loaded",
     "Log",
     "Mqtt",
     "Node",
-    "NodeIdentity",
     "Policy",
     "Problem",
     "Satellite",
@@ -51,8 +48,6 @@ __all__ = [
     "Sources",
     "WakeDefaults",
     "Web",
-    "directories",
-    "identity",
     "load",
 ]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vonad.problem import ConfigProblems, Problem
-from vonad.toml_lines import Place, lines_of
+from vonad.settings.problem import ConfigProblems, Problem
+from vonad.settings.toml_lines import Place, lines_of
 
 LIMIT = 1 << 20
 """Bytes; a configuration is a few thousand."""

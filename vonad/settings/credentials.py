@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vonad.directories import home
-from vonad.problem import Problem
-from vonad.secret_file import SecretFileError, read_secret
-from vonad.sources import Sources
+from vonad.settings.problem import Problem
+from vonad.settings.secret_file import SecretFileError, read_secret
+from vonad.settings.sources import Sources
 
 CREDENTIAL = "mqtt_password"
 """What the unit's LoadCredential= calls it."""

@@ -8,7 +8,7 @@ from types import CoroutineType, MappingProxyType
 
 from vonad.errors import VonadError
 from vonad.hookspecs import Registrar
-from vonad.offer import Group
+from vonad.plugins.offer import Group
 
 REGISTER: Mapping[str, Group] = MappingProxyType(
     {

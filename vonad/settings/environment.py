@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
-from vonad.problem import ENVIRONMENT, Problem, suggestion
-from vonad.toml_lines import Place
+from vonad.settings.problem import ENVIRONMENT, Problem, suggestion
+from vonad.settings.toml_lines import Place
 
 PREFIX = "VONAD_"
 NOT_SETTINGS = ("VONAD_CONFIG", "VONAD_TEST_")

@@ -10,14 +10,14 @@ from types import MappingProxyType, ModuleType
 import pluggy
 
 from vonad import hookspecs
-from vonad.api_version import api_fault
 from vonad.errors import VonadError
 from vonad.hookspecs import GROUP
-from vonad.offer import Group, Offer, OfferDesk
 from vonad.plan import SessionView, Wake
-from vonad.plugin_fault import sentence
-from vonad.plugin_hook import REGISTER, Hook
-from vonad.plugin_origin import Candidate, Origin, candidates
+from vonad.plugins.api_version import api_fault
+from vonad.plugins.fault import sentence
+from vonad.plugins.hook import REGISTER, Hook
+from vonad.plugins.offer import Group, Offer, OfferDesk
+from vonad.plugins.origin import Candidate, Origin, candidates
 from vonad.skill import SkillCall
 
 __all__ = ["Group", "Offer", "PluginStatus", "Plugins", "PolicyRelay"]

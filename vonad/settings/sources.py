@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from vonad.config_file import ConfigFile
-from vonad.environment import Variable
-from vonad.problem import ENVIRONMENT, Problem, where
-from vonad.toml_lines import Place
-from vonad.validation import Location
+from vonad.settings.config_file import ConfigFile
+from vonad.settings.environment import Variable
+from vonad.settings.problem import ENVIRONMENT, Problem, where
+from vonad.settings.toml_lines import Place
+from vonad.settings.validation import Location
 
 
 @dataclass(frozen=True, slots=True)
