@@ -8,6 +8,7 @@ from random import Random
 import aiomqtt
 
 from vonad.clock import Clock
+from vonad.mqtt.client import Client
 from vonad.mqtt.connection import ConnectionFailed
 from vonad.mqtt.message import Incoming, Outgoing
 from vonad.mqtt.presence import Presence
@@ -22,9 +23,7 @@ ONLINE, OFFLINE = b"online", b"offline"
 class Arrival:
     """One, per connection. kept: the satellites' topics for which the broker retains something."""
 
-    def __init__(
-        self, client: aiomqtt.Client, topics: Topics, presence: Presence, clock: Clock, random: Random
-    ) -> None:
+    def __init__(self, client: Client, topics: Topics, presence: Presence, clock: Clock, random: Random) -> None:
         self.kept: set[str] = set()
         self._status = b""
         self._unseen: dict[str, None] = {}
@@ -73,7 +72,7 @@ class Arrival:
         self._unseen = {self._topics.selftest: None}
         question = self._presence.question(f"{self._random.getrandbits(64):016x}")
         try:
-            await self._client.publish(self._topics.selftest, question, qos=1)
+            self._client.post(Outgoing(self._topics.selftest, question))
         except aiomqtt.MqttError as error:
             raise _lost(error) from error
         with suppress(TimeoutError):
@@ -91,7 +90,7 @@ class Arrival:
         """One by one, where the broker has cut us off: so that we learn what for."""
         self.expect([message])
         try:
-            await self._client.publish(message.topic, message.payload, message.qos, message.retain)
+            self._client.post(message)
         except aiomqtt.MqttError as error:
             raise _lost(error) from error
         if self._unseen:

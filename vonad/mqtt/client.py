@@ -1,4 +1,4 @@
-"""aiomqtt's client, mended where a connection breaks at the wrong moment.
+"""aiomqtt's client, with a publish that does not wait, and mended where a connection breaks at the wrong moment.
 
 aiomqtt 2.5.1 registers its socket with the event loop one step after paho asked for it. A connection that breaks in
 between is closed by then: the loop is given a dead descriptor, or one that belongs to another socket meanwhile, and
@@ -13,15 +13,26 @@ from typing import Self, TypeGuard
 
 import aiomqtt
 import paho.mqtt.client as paho
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
-from vonad.mqtt.message import PAYLOAD_LIMIT, Incoming
+from vonad.mqtt.message import PAYLOAD_LIMIT, Incoming, Outgoing
 
 LOGGER = logging.getLogger("vonad.mqtt.paho")
 LOGGER.setLevel(logging.CRITICAL)  # what paho calls errors the link reports in its own words
 
 
 class Client(aiomqtt.Client):
-    """As aiomqtt's, but for those moments."""
+    """on_posted: told of each message that is over: acknowledged, or at QoS 0 written. Must not publish."""
+
+    on_posted: Callable[[int], None] | None = None
+
+    def post(self, message: Outgoing) -> int | None:
+        """Write it to the socket now, in this very call; its number while it is not over. Raises MqttError."""
+        sent = self._client.publish(message.topic, message.payload, message.qos, message.retain)
+        if sent.rc != paho.MQTT_ERR_SUCCESS:
+            raise aiomqtt.MqttCodeError(sent.rc, "could not publish")
+        return None if sent.is_published() else sent.mid
 
     @property
     def broken(self) -> BaseException | None:
@@ -35,6 +46,13 @@ class Client(aiomqtt.Client):
         if ended.done() and not ended.cancelled() and ended.exception() is not None:
             self._disconnected = ended
         return self
+
+    def _on_publish(
+        self, client: paho.Client, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+        if self.on_posted is not None:
+            self.on_posted(mid)
 
     def _on_socket_open(self, client: paho.Client, userdata: object, sock: object) -> None:
         opened = super()._on_socket_open

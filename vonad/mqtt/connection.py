@@ -32,7 +32,7 @@ _NODELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 
 _UNSUPPORTED_PROTOCOL, _BAD_CREDENTIALS, _TAKEN_OVER = 132, {134, 135, 140}, 142
 
-Failure = Literal["unreachable", "silent", "protocol", "credentials", "refused", "lost", "taken_over"]
+Failure = Literal["unreachable", "tls", "silent", "protocol", "credentials", "refused", "lost", "taken_over"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ async def connect(
     keepalive_s: int = 10,
     patience_s: float = CONNECT_S,
     deliver: Callable[[Incoming], None],
-) -> AsyncIterator[aiomqtt.Client]:
+) -> AsyncIterator[Client]:
     """A clean session. Raises ConnectionFailed.
 
     deliver: told of each message where it is read, without a task or a queue between; must not raise.
@@ -85,7 +85,7 @@ async def connect(
     except aiomqtt.MqttError as error:
         raise _why(error) from error
     except (OSError, ValueError) as error:  # an unusable certificate; a host name that can be none
-        raise ConnectionFailed("unreachable", str(error)) from error
+        raise ConnectionFailed("tls" if broker.tls else "unreachable", str(error)) from error
     try:
         yield client
     except (ConnectionFailed, BaseExceptionGroup):
@@ -96,7 +96,7 @@ async def connect(
         await _leave(client)
 
 
-async def lost(client: aiomqtt.Client) -> None:
+async def lost(client: Client) -> None:
     """Wait, and raise ConnectionFailed when the connection breaks."""
     try:
         async for _ in client.messages:
@@ -124,7 +124,7 @@ def _client(
     if v5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's is not annotated
         properties.MaximumPacketSize = PACKET_LIMIT
-    client = Client(
+    return Client(
         broker.host,
         broker.port,
         username=broker.username,
@@ -143,8 +143,6 @@ def _client(
         tls_context=ssl.create_default_context(cafile=broker.ca_file) if broker.tls else None,
         socket_options=_NODELAY,
     )
-    client.pending_calls_threshold = 2 * WINDOW
-    return client
 
 
 async def _enter(client: Client) -> None:
@@ -172,8 +170,9 @@ async def _leave(client: Client) -> None:
 
 def _why(error: aiomqtt.MqttError) -> ConnectionFailed:
     if not isinstance(error, aiomqtt.MqttCodeError):
-        silent = str(error) == "Operation timed out"  # connected, but never answered: perhaps not in this protocol
-        return ConnectionFailed("silent" if silent else "unreachable", str(error))
+        if str(error) == "Operation timed out":
+            return ConnectionFailed("silent", "connected, and never answered")  # perhaps not in this protocol
+        return ConnectionFailed("tls" if "SSL" in str(error) else "unreachable", str(error))
     code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
     why = str(error.rc) if isinstance(error.rc, ReasonCode) else str(error)
     if code == _UNSUPPORTED_PROTOCOL:

@@ -24,6 +24,9 @@ def failed(broker: Broker, failure: ConnectionFailed) -> Health:
     """There is no connection."""
     if failure.kind == "credentials":
         return Health("unconfigured", _refused(broker, str(failure)))
+    if failure.kind == "tls":
+        remedy = "set mqtt.ca_file to who signed its certificate, and mqtt.host to a name that stands in it"
+        return Health("unconfigured", f"TLS with the broker at {broker} fails ({failure}): {remedy}")
     if failure.kind == "lost":
         return Health("offline", f"the connection to the broker at {broker} broke ({failure}); trying again")
     if failure.kind == "taken_over":

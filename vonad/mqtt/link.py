@@ -51,7 +51,7 @@ class Link:
         stale: Callable[[str], bool],
         on_health: Callable[[Health], None],
     ) -> None:
-        self.outbox = Outbox()
+        self.outbox = Outbox(clock)
         self.health = Health("connecting", f"connecting to {broker}")
         self._broker = broker
         self._topics = topics
@@ -117,7 +117,7 @@ class Link:
             else:
                 self._tell(failed(self._broker, failure))
             self._cut_off_at = missing
-            ceiling = LONGEST_PAUSE_S if failure.kind == "credentials" else min(LONGEST_PAUSE_S, 2.0**failures)
+            ceiling = LONGEST_PAUSE_S if self.health.state == "unconfigured" else min(LONGEST_PAUSE_S, 2.0**failures)
             failures = min(failures + 1, NO_USE)
             await self._clock.sleep(max(1.0, ceiling * self._random.uniform(0.7, 1.0)))
 
@@ -145,8 +145,8 @@ class Link:
             if self._cut_off_at is not None:
                 for message in self._birth(arrival):
                     await arrival.say(message)
-            self.outbox.arrive()
-            group.create_task(self.outbox.send(client), name="mqtt-send")
+            self.outbox.arrive(client)
+            group.create_task(self.outbox.send(), name="mqtt-send")
             self._arrivals += 1
             self._home = True
             self._presence.settle()

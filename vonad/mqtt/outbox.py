@@ -3,9 +3,12 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 import aiomqtt
 
+from vonad.clock import Clock
+from vonad.mqtt.client import Client
 from vonad.mqtt.connection import WINDOW, ConnectionFailed
 from vonad.mqtt.message import Outgoing
 
@@ -23,14 +26,15 @@ class Outbox:
     counts: `published`, `dropped` before and `lost` after they were handed to a connection.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.counts: Counter[str] = Counter()
+        self._clock = clock
         self._truth: dict[str, Outgoing] = {}
         self._states: deque[Outgoing] = deque()
         self._events: deque[Outgoing] = deque()
         self._open = False
-        self._home = False
-        self._in_flight = 0
+        self._client: Client | None = None
+        self._in_flight: dict[int, float] = {}
         self._news = asyncio.Event()
         self._quiet = asyncio.Event()
 
@@ -46,7 +50,7 @@ class Outbox:
         if message.state:
             known = self._truth.get(message.topic)
             self.remember(message)
-            if self._home and known != message:
+            if known != message:
                 self.insist(message)
         elif not self._open:
             self.counts["dropped"] += 1
@@ -58,10 +62,16 @@ class Outbox:
             self._news.set()
 
     def insist(self, message: Outgoing) -> None:
-        """Send a state, also when it is retained already."""
+        """Send a state, also when it is retained already: on the spot, if the broker keeps up."""
+        if self._client is None:
+            return
         if len(self._states) >= LIMIT:
             self._states = deque({message.topic: message for message in self._states}.values())
         self._states.append(message)
+        if len(self._states) == 1 and len(self._in_flight) < WINDOW:
+            # The connection's end is for `send` to tell: who says what is true has nothing to do with it.
+            with suppress(aiomqtt.MqttError):
+                self._post(self._client, self._states)
         self._news.set()
 
     def remember(self, message: Outgoing) -> None:
@@ -75,51 +85,57 @@ class Outbox:
         """A connection is being made: events wait for it from now on."""
         self._open = True
 
-    def arrive(self) -> None:
+    def arrive(self, client: Client) -> None:
         """There is one: from now on states are sent as they change."""
-        self._home = True
+        self._client = client
+        client.on_posted = self._posted
 
     def close(self) -> None:
         """The connection is gone, and with it what waited."""
-        self._open = self._home = False
+        self._open = False
+        self._client = None
+        self.counts["lost"] += len(self._in_flight)
         self.counts["dropped"] += len(self._events)
+        self._in_flight.clear()
         self._states.clear()
         self._events.clear()
-        self._in_flight = 0
 
-    async def send(self, client: aiomqtt.Client) -> None:
-        """Publish whatever is put, WINDOW at a time, until cancelled. Raises ConnectionFailed, in a group."""
-        slots = asyncio.Semaphore(WINDOW)
-        async with asyncio.TaskGroup() as group:
-            while True:
-                while not (lane := self._states or self._events):
-                    self._news.clear()
-                    await self._news.wait()
-                self._in_flight += 1
-                message = lane.popleft()
-                await slots.acquire()
-                group.create_task(self._publish(client, message, slots), name="mqtt-publish")
+    async def send(self) -> None:
+        """Publish what is put, WINDOW at a time, until cancelled. Raises ConnectionFailed."""
+        while (client := self._client) is not None:
+            self._news.clear()
+            try:
+                for _ in range(WINDOW):  # then others have their turn
+                    if len(self._in_flight) < WINDOW and (lane := self._states or self._events):
+                        self._post(client, lane)
+            except aiomqtt.MqttError as error:
+                raise ConnectionFailed("lost", str(error)) from error
+            if not (self._in_flight or self._states or self._events):
+                self._quiet.set()
+            oldest = next(iter(self._in_flight.values()), None)
+            if oldest is not None and self._clock.monotonic() - oldest > ACKNOWLEDGED_S:
+                raise ConnectionFailed("lost", f"it has acknowledged nothing for {ACKNOWLEDGED_S:g} s")
+            if len(self._in_flight) < WINDOW and (self._states or self._events):
+                await asyncio.sleep(0)
+            else:
+                await self._news.wait()
 
     async def flush(self, seconds: float) -> None:
         """Wait until the broker has everything; no longer than that, and not at all without a connection."""
-        if self._home and (self._states or self._events or self._in_flight):
+        if self._client is not None and (self._states or self._events or self._in_flight):
             self._quiet.clear()
             waiting = asyncio.ensure_future(self._quiet.wait())
             await asyncio.wait({waiting}, timeout=seconds)
             waiting.cancel()
 
-    async def _publish(self, client: aiomqtt.Client, message: Outgoing, slots: asyncio.Semaphore) -> None:
-        # A task each, so that none waits for the acknowledgement of the one before. Tasks start in order, and paho
-        # writes in that first step: topics keep their order.
-        outcome = "lost"
-        try:
-            await client.publish(message.topic, message.payload, message.qos, message.retain, timeout=ACKNOWLEDGED_S)
-            outcome = "published"
-        except aiomqtt.MqttError as error:
-            raise ConnectionFailed("lost", str(error)) from error
-        finally:
-            self.counts[outcome] += 1
-            self._in_flight -= 1
-            slots.release()
-            if not (self._in_flight or self._states or self._events):
-                self._quiet.set()
+    def _post(self, client: Client, lane: deque[Outgoing]) -> None:
+        number = client.post(lane[0])
+        lane.popleft()
+        self.counts["published"] += 1
+        if number is not None:
+            self._in_flight[number] = self._clock.monotonic()
+
+    def _posted(self, number: int) -> None:
+        # Called while paho reads: what is published now would wait for the socket to be writable. `send` does it.
+        self._in_flight.pop(number, None)
+        self._news.set()
