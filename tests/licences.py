@@ -23,7 +23,7 @@ def licence(name: str) -> str:
     classified = [
         line.rpartition(" :: ")[2] for line in said.get_all("Classifier", []) if line.startswith("License ::")
     ]
-    stated = said["License-Expression"] or (said["License"] if len(classified) < 2 else None)
+    stated = said.get("License-Expression") or (said.get("License") if len(classified) < 2 else None)
     names = [stated] if stated and "\n" not in stated else classified
     return " OR ".join(SPELT.get(name, name) for name in names)
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -48,11 +49,12 @@ async def home(
 async def test_every_command_is_understood_from_the_wake_to_the_history(home: House, name: str) -> None:
     said, reply = COMMANDS[name]
     async with watch(home) as mqtt:
-        await mqtt.until(lambda: mqtt.payloads("satellite/desk/state") == ["idle"], "the retained state")
+        await mqtt.until(lambda: "idle" in mqtt.payloads("satellite/desk/state"), "the retained state")
         await mqtt.publish("satellite/desk/wake")
         await mqtt.until(mqtt.ended, "turn.ended")
-        await mqtt.until(lambda: mqtt.payloads("satellite/desk/state")[1:][-1:] == ["idle"], "idle again")
-        states = mqtt.payloads("satellite/desk/state")
+        await mqtt.until(lambda: mqtt.payloads("satellite/desk/state")[-2:] == ["responding", "idle"], "idle again")
+        # What is true is published anew whenever the daemon arrives on the broker: the same state may be seen twice.
+        states = [state for state, _ in groupby(mqtt.payloads("satellite/desk/state"))]
         assert states == ["idle", "listening", "processing", "responding", "idle"]
         assert len(mqtt.events("desk", "wake_accepted")) == 1
         assert mqtt.said("satellite/desk/transcript") == said
