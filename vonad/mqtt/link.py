@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from random import Random
 
 from aiomqtt import ProtocolVersion
@@ -67,6 +68,7 @@ class Link:
         self._presence = Presence(topics.base, self._identifier, self._answer)
         self._arrival: Arrival | None = None
         self._home = False
+        self._gone = asyncio.Event()
         self._arrivals = 0
         self._cut_off_at: str | None = None
         self._switched = False
@@ -82,8 +84,13 @@ class Link:
         """Say that we go, and wait until the broker has everything, but not longer than that. Then cancel `run`."""
         self._home = False
         await self.outbox.flush(seconds / 2)
+        self._gone.clear()
         self.outbox.put(state(self._topics.status, OFFLINE))
-        await self.outbox.flush(seconds / 2)
+        await self.outbox.flush(seconds / 4)
+        if self._arrival is not None:
+            # A broker may acknowledge, and then forget over our goodbye what it has not passed on yet.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), seconds / 4)
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises AlreadyRunning, in a group."""
@@ -187,8 +194,10 @@ class Link:
         else:
             if self._arrival is not None:
                 self._arrival.received(message)
-            if self._home and message.topic == self._topics.status and message.payload == OFFLINE:
-                self.outbox.insist(self._online)  # the will of a connection of ours that died unnoticed: we live
+            if message.topic == self._topics.status and message.payload == OFFLINE:
+                self._gone.set()
+                if self._home:
+                    self.outbox.insist(self._online)  # the will of a connection of ours that died unnoticed: we live
 
     def _answer(self, payload: bytes) -> None:
         self.publish(Outgoing(self._topics.selftest, payload))
