@@ -108,16 +108,17 @@ class Decoders:
     def load(self, grammar: Grammar) -> str:
         """Make it ready to be searched; the search's name. All its words must be known.
 
-        Built step by step: one call that does it all would hold the GIL for 60 ms with 300 names.
+        Its model is built step by step: one call that does it all would hold the GIL for 60 ms with 300 names.
         """
         name = f"grammar {self._grammars}"
         self._grammars += 1
+        logarithms = self._decoder.get_logmath()
         words = sorted({word for steps in grammar.steps for word in steps})
         end = len(grammar.steps)
-        model = pocketsphinx.FsgModel(name, self._decoder.get_logmath(), 6.5, end + 1)
-        numbers: Mapping[str, int] = {word: model.word_add(word) for word in words}
+        model = pocketsphinx.FsgModel(name, logarithms, 6.5, end + 1)
         model.set_start_state(grammar.start)
         model.set_final_state(end)
+        numbers: Mapping[str, int] = {word: model.word_add(word) for word in words}
         for state, steps in enumerate(grammar.steps):
             for word, target in steps.items():
                 model.trans_add(state, target, 0, numbers[word])
@@ -126,14 +127,13 @@ class Decoders:
         for silence, probability in SILENCES.items():
             for state in range(end + 1):
                 model.add_silence(silence, state, probability)
-        logarithm = round(self._decoder.get_logmath().log(math.exp(NOISE_LOG)))
         for noise in NOISES:
             number = model.word_add(noise)
             for state in (grammar.start, end):
-                model.trans_add(state, state, logarithm, number)
+                model.trans_add(state, state, round(logarithms.log(math.exp(NOISE_LOG))), number)
         for word in words:
-            for number in range(2, self._ways[word] + 1):
-                model.add_alt(word, _way(word, number))
+            for other in range(2, self._ways[word] + 1):
+                model.add_alt(word, _way(word, other))
         self._decoder.add_fsg(name, model)
         return name
 

@@ -9,7 +9,7 @@ class PocketSphinxSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     threshold: float = Field(
-        -0.0006,
+        -0.0008,
         ge=-0.01,
         le=0.01,
         description=(

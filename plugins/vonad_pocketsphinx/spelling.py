@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from hassil.numbers import get_rbnf_engine
 
-LARGEST = 10**9
-"""Numbers from here on are spoken digit by digit."""
+LONGEST = 9
+"""Digits of a number; longer ones, and those that begin with zero, are spoken digit by digit."""
 
 _TOKEN = re.compile(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)*'?")
 _SYMBOLS = {"&": " and ", "%": " percent ", "+": " plus ", "°": " degrees "}
@@ -39,7 +39,7 @@ def numbers(value: int) -> Iterator[list[str]]:
 def _words(token: str) -> list[str]:
     if not token.isdecimal():
         return [token]
-    if int(token) >= LARGEST or (len(token) > 1 and token[0] == "0"):
+    if len(token) > LONGEST or (len(token) > 1 and int(token[0]) == 0):
         return [word for digit in token for word in _spelled(int(digit))]
     return _spelled(int(token))
 

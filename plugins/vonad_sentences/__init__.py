@@ -1,60 +1,34 @@
-"""Sentences: understands exactly what the skills say can be said. No model, no cloud, on hassil's templates."""
+"""Understands text by the skills' own sentences, with hassil (Apache-2.0).
 
-from collections.abc import AsyncIterator
-from typing import Literal
+Two engines:
 
-from vonad import (
-    Agent,
-    Component,
-    NoSettings,
-    NotUnderstood,
-    Registrar,
-    Request,
-    Sentences,
-    SkillDesk,
-    TurnDetector,
-    hookimpl,
-)
-from vonad_sentences.grammar import Grammars
-from vonad_sentences.prefix import reach
+sentences:      an agent: finds the sentence that was said, has its skill run and passes on what that says.
+sentences_turn: a turn detector: tells whether the words so far are a whole sentence, or the beginning of one.
+"""
+
+from contextlib import AbstractAsyncContextManager
+
+from vonad import Agent, Host, NoSettings, Registrar, TurnDetector, hookimpl
 
 VONAD_API = ">=1,<2"
 
 
-class SentencesAgent(Component[NoSettings], Agent):
-    """Calls the skill whose sentence was said, and says what the skill says."""
+def open_agent(settings: NoSettings, host: Host) -> AbstractAsyncContextManager[Agent]:
+    """The agent; what is heavy is imported only now."""
+    from vonad_sentences.engine import SentencesAgent
 
-    async def __aenter__(self) -> "SentencesAgent":
-        self._grammars = Grammars(self.host.log)
-        return self
-
-    async def answer(self, request: Request, desk: SkillDesk) -> AsyncIterator[str]:
-        match = self._grammars.of(request.sentences, request.language).match(request.text)
-        if match is None:
-            raise NotUnderstood
-        outcome = await desk.call(match.skill, match.arguments)
-        if outcome.speech:
-            yield outcome.speech
+    return SentencesAgent(settings, host)
 
 
-class SentencesTurnDetector(Component[NoSettings], TurnDetector):
-    """Knows from the templates whether somebody has finished."""
+def open_turn_detector(settings: NoSettings, host: Host) -> AbstractAsyncContextManager[TurnDetector]:
+    """The turn detector; what is heavy is imported only now."""
+    from vonad_sentences.engine import SentencesTurnDetector
 
-    async def __aenter__(self) -> "SentencesTurnDetector":
-        self._grammars = Grammars(self.host.log)
-        return self
-
-    def judge(self, words: str, *, sentences: Sentences) -> Literal["complete", "open", "partial", "unknown"]:
-        found: set[str] = set()
-        for expression, lists in self._grammars.of(sentences, self.host.language).expressions:
-            found |= reach(expression, lists, words, self.host.language)
-        if "whole" in found:
-            return "open" if "beginning" in found else "complete"
-        return "partial" if "beginning" in found else "unknown"
+    return SentencesTurnDetector(settings, host)
 
 
 @hookimpl
 def register_engines(registrar: Registrar) -> None:
-    """Offer both; the detector of turns is a kind of its own."""
-    registrar.add("sentences", SentencesAgent, role="agent")
-    registrar.add("sentences_turn", SentencesTurnDetector, role="turn")
+    """Offer both. An engine's name stands for one role."""
+    registrar.add("sentences", open_agent, role="agent", settings=NoSettings)
+    registrar.add("sentences_turn", open_turn_detector, role="turn", settings=NoSettings)
