@@ -52,15 +52,15 @@ async def turns(count: int = 10) -> None:
         await asyncio.sleep(0)
 
 
-def event(number: int) -> Outgoing:
-    return Outgoing("event", str(number).encode())
+def event(number: int, *, qos: int = 1):
+    return lambda: [Outgoing("event", str(number).encode(), qos)]
 
 
 async def test_what_is_put_is_sent_in_order():
     outbox, client = Outbox(ManualClock()), FakeClient()
     async with sending(outbox, client):
         for number in range(100):
-            outbox.put(event(number))
+            outbox.tell(event(number))
         await outbox.flush(2)
     assert client.sent == [("event", str(number).encode()) for number in range(100)]
     assert outbox.counts["published"] == 100
@@ -71,7 +71,7 @@ async def test_nothing_waits_for_the_acknowledgement_of_the_one_before():
     client.silent = True
     async with sending(outbox, client):
         for number in range(WINDOW + 5):
-            outbox.put(event(number))
+            outbox.tell(event(number))
         await turns()
         assert len(client.sent) == WINDOW
         for number in range(1, 4):
@@ -106,10 +106,10 @@ async def test_a_broker_that_acknowledges_nothing_is_given_up():
     client.silent = True
     with pytest.RaisesGroup(ConnectionFailed):
         async with sending(outbox, client) as task:
-            outbox.put(event(1))
+            outbox.tell(event(1))
             await turns()
             await clock.advance(ACKNOWLEDGED_S + 1)
-            outbox.put(event(2))
+            outbox.tell(event(2))
             await asyncio.wait({task})
     outbox.close()
     assert outbox.counts["lost"] == 2
@@ -118,7 +118,7 @@ async def test_a_broker_that_acknowledges_nothing_is_given_up():
 async def test_states_overtake_events_and_keep_their_own_order():
     outbox, client = Outbox(ManualClock()), FakeClient()
     async with sending(outbox, client):
-        outbox.put(event(1))
+        outbox.tell(event(1))
         outbox.put(state("state", b"listening"))
         outbox.put(state("state", b"processing"))
         await outbox.flush(2)
@@ -139,7 +139,7 @@ async def test_without_a_connection_the_newest_states_wait_and_events_are_droppe
     outbox = Outbox(ManualClock())
     for word in (b"listening", b"processing", b"idle"):
         outbox.put(state("state", word))
-        outbox.put(event(1))
+        outbox.tell(event(1))
     outbox.put(state("gone", b"x"))
     outbox.put(state("gone", b""))
     assert list(outbox.truth) == [state("state", b"idle")]
@@ -149,7 +149,7 @@ async def test_without_a_connection_the_newest_states_wait_and_events_are_droppe
 async def test_events_wait_for_a_connection_that_is_being_made():
     outbox, client = Outbox(ManualClock()), FakeClient()
     outbox.open()
-    outbox.put(event(1))
+    outbox.tell(event(1))
     async with sending(outbox, client):
         await outbox.flush(2)
     assert client.sent == [("event", b"1")]
@@ -161,7 +161,7 @@ async def test_of_too_many_events_the_oldest_go_and_of_too_many_states_the_newes
     outbox.open()
     outbox.arrive(client)
     for number in range(LIMIT + 50):
-        outbox.put(event(number))
+        outbox.tell(event(number))
         outbox.put(state(f"state{number % 3}", str(number).encode()))
     assert outbox.counts["dropped"] == 50
     assert len(client.sent) == WINDOW
@@ -178,7 +178,7 @@ async def test_of_too_many_events_the_oldest_go_and_of_too_many_states_the_newes
 async def test_flushing_ends_also_when_nothing_is_acknowledged_at_qos_0():
     outbox, client = Outbox(ManualClock()), FakeClient()
     async with asyncio.timeout(1), sending(outbox, client):
-        outbox.put(Outgoing("event", b"1", qos=0))
+        outbox.tell(event(1, qos=0))
         await outbox.flush(60)
 
 
@@ -188,7 +188,7 @@ async def test_a_publish_that_fails_ends_the_connection_and_is_counted():
     with pytest.RaisesGroup(ConnectionFailed):
         async with sending(outbox, client) as task:
             outbox.put(state("state", b"idle"))
-            outbox.put(event(1))
+            outbox.tell(event(1))
             await asyncio.wait({task})
     outbox.close()
     assert outbox.counts["dropped"] == 1
@@ -201,5 +201,5 @@ async def test_flushing_takes_no_longer_than_allowed_and_nothing_without_a_conne
         await outbox.flush(60)
         client.silent = True
         async with sending(outbox, client):
-            outbox.put(event(1))
+            outbox.tell(event(1))
             await outbox.flush(0.05)

@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from random import Random, SystemRandom
 
 from vonad.bus import Subscription
 from vonad.clock import Clock
+from vonad.events import Event
 from vonad.identity import NodeIdentity
 from vonad.mqtt.connection import Broker
 from vonad.mqtt.link import Link
+from vonad.mqtt.message import Outgoing
+from vonad.mqtt.outbox import Outbox
 from vonad.mqtt.presence import AlreadyRunning
 from vonad.mqtt.publisher import Publisher
 from vonad.mqtt.receiver import Receiver
@@ -52,7 +56,7 @@ async def serve_mqtt(
         on_health=lambda health: house.report("mqtt", ok=health.ok, detail=health.detail),
     )
     try:
-        await _serve(Teller(house, publisher, link), receiver, link, stop)
+        await _serve(Teller(house, publisher, link.outbox), receiver, link, stop)
     except BaseExceptionGroup as group:
         rivals, _ = group.split(AlreadyRunning)
         if rivals is not None:
@@ -80,10 +84,10 @@ async def _serve(teller: "Teller", receiver: Receiver, link: Link, stop: asyncio
 class Teller:
     """Reads the bus and publishes."""
 
-    def __init__(self, house: House, publisher: Publisher, link: Link) -> None:
+    def __init__(self, house: House, publisher: Publisher, outbox: Outbox) -> None:
         self._house = house
         self._publisher = publisher
-        self._link = link
+        self._outbox = outbox
         self._events: Subscription | None = None
         self._closing = False
 
@@ -91,14 +95,26 @@ class Teller:
         """Until closed. A reader that was too slow begins anew, with what is true then."""
         while not self._closing:
             with self._house.events() as self._events:
-                for message in self._publisher.truth():
-                    self._link.publish(message)
+                for state in self._publisher.truth():
+                    self._outbox.put(state)
                 async for event in self._events:
-                    try:
-                        for message in self._publisher.messages(event):
-                            self._link.publish(message)
-                    except Exception:  # a defect in one event must not silence all others
-                        log.exception("MQTT: %s could not be published", event.type)
+                    self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        """The boundary of one event: a defect in it must not silence all others."""
+        try:
+            for state in self._publisher.states(event):
+                self._outbox.put(state)
+        except Exception:
+            log.exception("MQTT: the states after %s could not be published", event.type)
+        self._outbox.tell(lambda: self._made(event))
+
+    def _made(self, event: Event) -> Iterable[Outgoing]:
+        try:
+            return list(self._publisher.tells(event))
+        except Exception:  # as above
+            log.exception("MQTT: %s could not be published", event.type)
+            return ()
 
     def close(self) -> None:
         """End once what has happened is published."""

@@ -31,7 +31,7 @@ NO_USE = 10
 
 
 class Link:
-    """Publishes, and delivers commands.
+    """Delivers commands, and sends what is put into its outbox.
 
     deliver:   told of each command where it is read; must neither block nor raise.
     truth:     the states of now; asked at each arrival.
@@ -75,10 +75,6 @@ class Link:
         self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
         self._online = state(topics.status, ONLINE)
         self.outbox.remember(self._online)
-
-    def publish(self, message: Outgoing) -> None:
-        """Send it, in order; never blocks, never raises."""
-        self.outbox.put(message)
 
     async def leave(self, seconds: float) -> None:
         """Say that we go, and wait until the broker has everything, but not longer than that. Then cancel `run`."""
@@ -200,7 +196,7 @@ class Link:
                     self.outbox.insist(self._online)  # the will of a connection of ours that died unnoticed: we live
 
     def _answer(self, payload: bytes) -> None:
-        self.publish(Outgoing(self._topics.selftest, payload))
+        self.outbox.tell(lambda: [Outgoing(self._topics.selftest, payload)])
 
     def _tries_other_protocol(self, failure: ConnectionFailed) -> bool:
         """Whether to try at once with the other version: one that has worked is given up only for a clear no."""

@@ -8,18 +8,17 @@ PAYLOAD_LIMIT = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """To be published. qos: 0 or 1; state: it is true until it changes: each connection begins with it."""
+    """To be published. qos: 0 or 1."""
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
-    state: bool = False
 
 
 def state(topic: str, payload: bytes) -> Outgoing:
     """What is true of a topic from now on; an empty payload: nothing any more."""
-    return Outgoing(topic, payload, retain=True, state=True)
+    return Outgoing(topic, payload, retain=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,15 +56,18 @@ class Publisher:
         place = self._topics.parse(topic)
         return place.id not in self._known or (place.leaf in WORDS and self._publish_text != "retained")
 
-    def messages(self, event: Event) -> Iterator[Outgoing]:
-        """What an event says, the satellite's state first: somebody waits for it."""
+    def states(self, event: Event) -> Iterator[Outgoing]:
+        """What is true after an event. Ask for every event, in order."""
         if event.type in _INFORMS:
             yield from self.truth()
         if event.type == "plugins.changed":
             yield from self._forget(self._known - {view.id for view in self._satellites()})
+        if event.satellite is not None and event.satellite in self._known:
+            yield from self._changes(event, event.satellite)
+
+    def tells(self, event: Event) -> Iterator[Outgoing]:
+        """What is told of an event; it may be asked later, or never."""
         satellite = event.satellite if event.satellite in self._known else None
-        if satellite is not None:
-            yield from self._changes(event, satellite)
         data = self._public(event)
         if satellite is not None and event.type in _SPOKEN and self._publish_text != "off":
             spoken = {"turn_id": data.get("turn_id"), "text": data.get("text")}
