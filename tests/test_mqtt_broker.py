@@ -54,6 +54,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+async def test_a_client_that_speaks_mqtt_5_is_told_at_once_that_it_is_not_spoken_here():
+    greeting = CONNECT.replace(b"MQTT\x04", b"MQTT\x05")
+    async with embedded_broker() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(greeting)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await reader.read() == bytes((0x20, 3, 0, 0x84, 0))
+        writer.close()
+        await is_alive(port)
+
+
 async def test_it_listens_on_the_loopback_interface_only():
     async with embedded_broker() as port:
         lines = Path("/proc/net/tcp").read_text().splitlines()

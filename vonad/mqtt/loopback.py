@@ -29,12 +29,34 @@ def _is_news(record: logging.LogRecord) -> bool:
 logging.getLogger("amqtt.broker").addFilter(_is_news)
 
 
+NOT_MQTT_5 = bytes((0x20, 0x03, 0x00, 0x84, 0x00))
+"""CONNACK as MQTT 5 reads it: unsupported protocol version."""
+
+_GREETING = b"\x00\x04MQTT"
+
+
 class _CappedReader(StreamReaderAdapter):  # type: ignore[misc]  # amqtt has no types
+    def __init__(self, reader: asyncio.StreamReader, begun: bytes) -> None:
+        super().__init__(reader)
+        self._begun = begun
+
     async def read(self, n: int = -1) -> bytes:
         if n > PACKET_LIMIT:
             raise ConnectionError(f"a packet of {n} bytes: at most {PACKET_LIMIT}")
-        data: bytes = await super().read(n)
-        return data
+        if not self._begun:
+            data: bytes = await super().read(n)
+            return data
+        taken, self._begun = self._begun[:n], self._begun[n:]
+        rest: bytes = await super().read(n - len(taken)) if n > len(taken) else b""
+        return taken + rest
+
+
+async def _greeting(reader: asyncio.StreamReader) -> bytes:
+    """The beginning of a client's first packet, up to the protocol it speaks."""
+    begun = await reader.readexactly(2)
+    while begun[-1] & 0x80 and len(begun) < 5:
+        begun += await reader.readexactly(1)
+    return begun + await reader.readexactly(len(_GREETING) + 1)
 
 
 class LoopbackBroker(Broker):  # type: ignore[misc]  # amqtt has no types
@@ -64,7 +86,15 @@ class LoopbackBroker(Broker):  # type: ignore[misc]  # amqtt has no types
         assert task is not None
         self._clients[task] = writer
         try:
-            await self._client_connected(listener_name, _CappedReader(reader), StreamWriterAdapter(writer))
+            begun = await _greeting(reader)
+            if begun.endswith(_GREETING + b"\x05"):
+                # amqtt would read it as MQTT 3.1.1, and wait for ever for what that makes of it.
+                writer.write(NOT_MQTT_5)
+                await writer.drain()
+            else:
+                await self._client_connected(listener_name, _CappedReader(reader, begun), StreamWriterAdapter(writer))
+        except asyncio.IncompleteReadError:
+            pass  # somebody who only looked whether the port is open
         except Exception as error:  # whatever a client sends, and however amqtt takes it, the others are served
             log.warning("embedded MQTT broker: a client was cut off: %s: %s", type(error).__name__, error)
         finally:
