@@ -56,7 +56,7 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
         self._compiling = asyncio.Lock()
         self._warned: set[str] = set()
         self._utterance: Utterance | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{self.host.name}")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.host.name)
         try:
             self._decoders = await self._run(Decoders)
             self._own = self.host.config_dir / "pronunciations.txt"
@@ -69,9 +69,12 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._run(self._abandon)
-        self._thread.shutdown(wait=False)
-        self._grammars.clear()
+        try:
+            await self._run(self._abandon)
+        finally:
+            self._thread.shutdown(wait=False)
+            self._grammars.clear()
+            del self._decoders, self._lexicon
 
     async def prepare(self, sentences: Sentences, language: str) -> None:
         """Compile the sentences. Those whose words lacked a pronunciation are tried again: a voice may be there now.
