@@ -39,7 +39,8 @@ class Mosquitto:
             self._process = subprocess.Popen([program, "-v", "-c", self._config], stdout=log, stderr=log)
         deadline = time.monotonic() + READY_S
         while not _answers(self.port):
-            assert self._process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.01)
 
     def stop(self) -> None:
