@@ -5,7 +5,6 @@ import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
 import aiomqtt
@@ -104,12 +103,28 @@ class FakeHouse:
 
 @asynccontextmanager
 async def served(
-    house: FakeHouse, port: int, *, wait: bool = True, clock=None, seed: int | None = None, speaks=None, **settings
+    house: FakeHouse,
+    port: int,
+    *,
+    wait: bool = True,
+    clock=None,
+    seed: int | None = None,
+    speaks=None,
+    ca_file=None,
+    **settings,
 ) -> AsyncIterator[asyncio.Task]:
     """The frontend on a broker, until the `with` ends: then it is stopped as the daemon does it."""
     mqtt = Mqtt(host="127.0.0.1", port=port, **settings)
     password = mqtt.password.get_secret_value() if mqtt.password else None
-    broker = Broker(host="127.0.0.1", port=port, username=mqtt.username, password=password, speaks=speaks)
+    broker = Broker(
+        host="127.0.0.1",
+        port=port,
+        username=mqtt.username,
+        password=password,
+        speaks=speaks,
+        tls=ca_file is not None,
+        ca_file=ca_file,
+    )
     node = NodeIdentity("home", "0" * 8, "home")
     stop = asyncio.Event()
     rng = random.Random(seed) if seed is not None else None
@@ -179,7 +194,3 @@ async def watching(port: int, *filters: str, **options) -> AsyncIterator[Watcher
         await client.subscribe([(filter_, 1) for filter_ in filters or (f"{BASE}/#",)])
         yield watcher
         task.cancel()
-
-
-def state_dir(tmp_path: Path) -> Path:
-    return tmp_path / "state"

@@ -1,9 +1,13 @@
 """The MQTT face on real brokers, the embedded one and Mosquitto: what others see, and what they can do."""
 
 import asyncio
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiomqtt import ProtocolVersion
@@ -257,6 +261,65 @@ async def test_a_broker_that_refuses_us_is_reported_once_with_the_remedy(mosquit
     assert len(house.health) == 1
     assert sentence in house.health[0][1]
     assert "apple" not in caplog.text + house.health[0][1]
+
+
+ENCRYPTED = """
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence false
+set_tcp_nodelay true
+certfile {folder}/../cert.pem
+keyfile {folder}/../key.pem
+"""
+
+
+def certificate(folder: Path) -> Path:
+    """For 127.0.0.1, signed by itself."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl to make a certificate")
+    command = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    files = ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+    subprocess.run([openssl, *command.split(), *files], check=True, capture_output=True)
+    return folder / "cert.pem"
+
+
+@pytest.mark.real("mosquitto")
+async def test_tls_is_spoken_and_the_certificate_verified(mosquitto_with, tmp_path):
+    ca_file = certificate(tmp_path)
+    broker: Mosquitto = mosquitto_with(ENCRYPTED)
+    async with served(FakeHouse("desk"), broker.port, ca_file=ca_file):
+        assert "(p5, c1, k9)" in broker.log.read_text()
+
+
+DISTRUST = """
+import asyncio, sys
+from aiomqtt import ProtocolVersion
+from vonad.mqtt.connection import Broker, ConnectionFailed, connect
+from vonad.mqtt.health import failed
+
+async def main():
+    broker = Broker(host="127.0.0.1", port=int(sys.argv[1]), tls=True)
+    try:
+        async with connect(broker, ProtocolVersion.V5, identifier="x", deliver=print):
+            print("connected")
+    except ConnectionFailed as failure:
+        print(failed(broker, failure).detail)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.real("mosquitto")
+async def test_a_certificate_that_nobody_vouches_for_is_reported_with_the_remedy(mosquitto_with, tmp_path):
+    # In a process of its own: the socket that paho leaves to the collector would fail another test.
+    certificate(tmp_path)
+    broker: Mosquitto = mosquitto_with(ENCRYPTED)
+    command = [sys.executable, "-c", DISTRUST, str(broker.port)]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    assert f"TLS with the broker at 127.0.0.1:{broker.port} fails" in done.stdout
+    assert "CERTIFICATE_VERIFY_FAILED" in done.stdout
+    assert "set mqtt.ca_file to who signed its certificate" in done.stdout
 
 
 async def test_a_host_name_that_can_be_none_is_reported():
