@@ -26,12 +26,16 @@ class Client(aiomqtt.Client):
     """on_posted: told of each message that is over: acknowledged, or at QoS 0 written. Must not publish."""
 
     on_posted: Callable[[int], None] | None = None
+    _reading = False
 
     def post(self, message: Outgoing) -> int | None:
-        """Write it to the socket now, in this very call; its number while it is not over. Raises MqttError."""
+        """Write it to the socket in this very call; its number while it is not over. Raises MqttError."""
         sent = self._client.publish(message.topic, message.payload, message.qos, message.retain)
         if sent.rc != paho.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(sent.rc, "could not publish")
+        if not self._reading:
+            # Under a foreign event loop paho leaves it to that: some milliseconds later, when the loop is busy.
+            self._client.loop_write()
         return None if sent.is_published() else sent.mid
 
     @property
@@ -46,6 +50,13 @@ class Client(aiomqtt.Client):
         if ended.done() and not ended.cancelled() and ended.exception() is not None:
             self._disconnected = ended
         return self
+
+    def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
+        self._reading = True  # paho's locks are taken: to write now would wait for ever
+        try:
+            super()._on_message(client, userdata, message)
+        finally:
+            self._reading = False
 
     def _on_publish(
         self, client: paho.Client, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties

@@ -8,7 +8,7 @@ from vonad.events import EVENTS, Event, coarse
 from vonad.mqtt.arrival import OFFLINE, ONLINE
 from vonad.mqtt.message import Outgoing, state
 from vonad.mqtt.topics import STATE, WORDS, Topics
-from vonad.service import SatelliteView
+from vonad.views import SatelliteView
 
 PublishText = Literal["off", "events", "retained"]
 
