@@ -29,7 +29,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {"session": "session", "skills": "skills", "wake": "wake"},
     {"runtime": "runtime ear lines parts plans sessions"},
-    {"service": "service"},
+    {"service": "service views"},
     {"mqtt": "mqtt", "web": "web"},
     {"composition": "systemd daemon instance process reload cli __main__", "testing": "testing"},
 )

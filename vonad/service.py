@@ -5,7 +5,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -21,58 +20,12 @@ from vonad.runtime import Runtime
 from vonad.session.announcement import new_announcement
 from vonad.session.session import Session
 from vonad.session.turn import Turn
+from vonad.views import SatelliteView, SkillView, TurnResult, WakeAnswer
 
 log = logging.getLogger(__name__)
 
 REMEMBERED = 256
 """Turns and announcements that can be waited for after they ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnResult:
-    """A turn that is over."""
-
-    turn_id: str
-    session_id: str
-    transcript: str
-    reply: str
-    heard: str
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True)
-class SatelliteView:
-    """A satellite as others see it. state: idle, listening, processing or responding."""
-
-    id: str
-    name: str
-    area: str | None
-    state: str
-    online: bool
-    transport: str
-    session_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SkillView:
-    """A skill as others see it."""
-
-    name: str
-    description: str
-    sentences: tuple[str, ...]
-    risk: str
-    timeout_s: float
-    plugin: str
-
-
-@dataclass(frozen=True, slots=True)
-class WakeAnswer:
-    """What became of a wake. reason: one of REFUSALS when it was refused."""
-
-    accepted: bool
-    reason: str = ""
-    detail: str = ""
-    session_id: str | None = None
 
 
 class SessionService:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.house import House, house, watch
-from tests.parts.mosquitto import Mosquitto
 from vonad import read_wav
 
 COMMANDS = {
@@ -25,15 +24,6 @@ def desk(audio: Path, folder: Path, *names: str, realtime: bool = False) -> str:
     pace = "true" if realtime else "false"
     sound = f"microphone = [{files}]\nspeaker = '{folder / 'out.wav'}'\nrealtime = {pace}"
     return f"[transports.desk]\nkind = 'wav'\n{sound}\n"
-
-
-@pytest.fixture(params=["embedded", pytest.param("mosquitto", marks=pytest.mark.real("mosquitto"))])
-def broker_port(request: pytest.FixtureRequest) -> int | None:
-    """The same stories are told over both brokers."""
-    if request.param == "embedded":
-        return None
-    mosquitto: Mosquitto = request.getfixturevalue("mosquitto")
-    return mosquitto.port
 
 
 @pytest.fixture

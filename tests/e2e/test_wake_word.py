@@ -48,11 +48,11 @@ def recording(audio: Path, name: str) -> Samples:
 
 
 async def test_a_wake_word_and_a_question_in_one_breath_are_answered_aloud(
-    devices: Sound, tmp_path: Path, audio: Path
+    devices: Sound, tmp_path: Path, audio: Path, broker_port: int | None
 ) -> None:
     wake = recording(audio, "wake_okay_nabu_1")[: round(3.06 * 16_000)]  # up to the end of the word
     breath = np.concatenate((wake, silence(0.1), recording(audio, "what_time_is_it"), silence(0.5)))
-    async with house(tmp_path, DESK, broker_port=None) as home, watch(home) as mqtt:
+    async with house(tmp_path, DESK, broker_port=broker_port) as home, watch(home) as mqtt:
         await mqtt.until(lambda: "online" in mqtt.payloads("satellite/desk/availability"), "desk online")
         with devices.record() as speaker:
             await asyncio.to_thread(devices.play, breath)
@@ -64,10 +64,10 @@ async def test_a_wake_word_and_a_question_in_one_breath_are_answered_aloud(
 
 
 async def test_every_wake_word_opens_a_session_and_nothing_else_does(
-    devices: Sound, tmp_path: Path, audio: Path
+    devices: Sound, tmp_path: Path, audio: Path, broker_port: int | None
 ) -> None:
     quick = f"{DESK}cooldown_s = 0\n[session]\nno_speech_s = 1\n"
-    async with house(tmp_path, quick, broker_port=None) as home, watch(home) as mqtt:
+    async with house(tmp_path, quick, broker_port=broker_port) as home, watch(home) as mqtt:
         await mqtt.until(lambda: "online" in mqtt.payloads("satellite/desk/availability"), "desk online")
         for name in OTHERS:
             await asyncio.to_thread(devices.play, recording(audio, name))
