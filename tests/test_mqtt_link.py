@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.parts.mosquitto import Mosquitto
 from vonad import Event
 from vonad.mqtt.connection import Broker, ConnectionFailed, connect
 from vonad.mqtt.embedded import embedded_broker
+from vonad.mqtt.message import Outgoing
 from vonad.mqtt.presence import AlreadyRunning
 
 
@@ -224,6 +226,16 @@ async def test_no_message_waits_for_nagle(mosquitto, monkeypatch):
     )
     async with serve(FakeHouse("desk"), Place(mosquitto.port)):
         assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in options
+
+
+@pytest.mark.real("mosquitto")
+async def test_what_is_posted_is_written_though_the_loop_has_other_things_to_do(mosquitto):
+    broker = Broker(host="127.0.0.1", port=mosquitto.port)
+    async with connect(broker, ProtocolVersion.V5, identifier="x", deliver=lambda _: None) as client:
+        client.post(Outgoing("posted", b"now"))
+        deadline = time.monotonic() + PATIENCE_S
+        while "'posted'" not in mosquitto.log.read_text():  # nothing here gives way to the loop
+            assert time.monotonic() < deadline
 
 
 @pytest.mark.real("mosquitto")

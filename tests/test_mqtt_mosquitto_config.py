@@ -8,9 +8,11 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+from aiomqtt import ProtocolVersion
 
 from tests.mqtt_house import BASE, FakeHouse, served, watching
 from tests.parts.mosquitto import PLACES, Mosquitto
+from vonad.mqtt.connection import Broker, ConnectionFailed, connect
 
 FOLDER = Path(__file__).parent.parent / "config" / "mosquitto"
 USERS = ("vonad", "automation", "panel")
@@ -38,8 +40,9 @@ def credentials(user: str) -> dict[str, str]:
 
 async def tries(broker: Mosquitto, user: str, leaf: str, payload: bytes, *, retain: bool = False) -> None:
     """Publish what may not be allowed: Mosquitto 2.0.11 cuts off who does, later ones ignore it."""
-    with suppress(aiomqtt.MqttError):
-        async with aiomqtt.Client("127.0.0.1", broker.port, timeout=2, **credentials(user)) as client:
+    own = Broker(host="127.0.0.1", port=broker.port, **credentials(user))
+    with suppress(aiomqtt.MqttError, ConnectionFailed):
+        async with connect(own, ProtocolVersion.V5, identifier=f"{user}-tries", deliver=lambda _: None) as client:
             await client.publish(f"{BASE}/{leaf}", payload, qos=1, retain=retain)
 
 
