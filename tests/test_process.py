@@ -43,6 +43,18 @@ async def test_a_second_instance_exits_75_and_names_the_first(folder: Path) -> N
         assert f"already running (pid {first.process.pid})" in output
 
 
+async def test_a_second_daemon_below_the_same_topics_exits_75(tmp_path_factory: pytest.TempPathFactory) -> None:
+    one, other = tmp_path_factory.mktemp("a"), tmp_path_factory.mktemp("b")
+    async with daemon_process(one) as first:
+        await first.until_told("READY=1")
+        await first.until_logged("connected to")
+        port = (one / "embedded_broker_port").read_text()
+        async with daemon_process(other, mqtt=f"host = '127.0.0.1'\nport = {port}") as second:
+            assert await second.ended() == 75
+        assert "already lives below vonad/home" in second.log()
+        assert "Traceback" not in second.log()
+
+
 async def test_the_lock_of_a_killed_daemon_keeps_nobody_out(folder: Path) -> None:
     async with daemon_process(folder) as first:
         await first.until_told("READY=1")

@@ -15,7 +15,7 @@ from vonad.history import Journal
 from vonad.host import Voice
 from vonad.lines import Lines, Satellite
 from vonad.parts import Parts
-from vonad.plan import Plan, Refusal, Wake
+from vonad.plan import SATELLITE_ID, Plan, Refusal, Wake
 from vonad.plans import plan_session, plan_wake
 from vonad.plugins import Plugins
 from vonad.policy import DefaultPolicy, Policy
@@ -165,8 +165,8 @@ class Runtime:
             wake.satellite, wake.source, wake.phrase, wake.score, accepted=False, reason=reason, detail=detail
         )
         data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "reason": reason, "detail": detail}
-        known = wake.satellite if self.lines.find(wake.satellite) is not None else None
-        self._bus.publish(Event("wake.refused", data, known))
+        named = wake.satellite if SATELLITE_ID.fullmatch(wake.satellite) else None
+        self._bus.publish(Event("wake.refused", data, named))
         return refusal
 
     def _judge(self, wake: Wake) -> tuple[Satellite, Plan] | Refusal:
