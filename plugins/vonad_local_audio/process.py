@@ -85,7 +85,12 @@ class DeviceProcess(asyncio.SubprocessProtocol):
         """Kill the child, whatever holds it up; returns when it is gone, or after KILL_S."""
         if self._transport is not None:
             self._transport.close()  # kills
-            await asyncio.wait({self._gone}, timeout=KILL_S)
+            gone = asyncio.ensure_future(asyncio.wait({self._gone}, timeout=KILL_S))
+            try:
+                await asyncio.shield(gone)
+            except asyncio.CancelledError:
+                await gone  # who is cancelled here would leave a dead child that nobody waits for
+                raise
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd != 1:
