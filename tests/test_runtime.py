@@ -230,6 +230,18 @@ async def test_text_on_a_satellite_is_a_turn_like_any_other(tmp_path: Path) -> N
         assert refused.value.code == "session_busy"
 
 
+async def test_a_text_that_is_delivered_twice_is_answered_once(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        await home.house.text("desk", "hello", id="q1")
+        home.house.stop("desk")
+        await settle()
+        with pytest.raises(VonadError, match="duplicate: id q1") as refused:
+            await home.house.text("desk", "hello", id="q1")
+        assert refused.value.code == "wake_refused"
+        assert [event.data["id"] for event in home.told("turn.started")] == ["q1"]
+
+
 async def test_a_session_without_a_satellite_is_created_asked_read_and_archived(tmp_path: Path) -> None:
     async with runtime_house(tmp_path) as home:
         view = await home.sessions.create()

@@ -69,7 +69,7 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
         "session.closed": Kind("a session ended, exactly once", ("reason", "metrics"), kept=True),
         "wake.accepted": Kind("a wake opened a turn", ("id", "source", "phrase", "score"), kept=True),
         "wake.refused": Kind("a wake was refused", ("id", "source", "phrase", "reason", "detail"), kept=True),
-        "turn.started": Kind("a turn began", ("turn_id", "source")),
+        "turn.started": Kind("a turn began", ("turn_id", "source", "id")),
         "turn.final": Kind(
             "what the user said, as the turn is answered", ("turn_id", "text"), kept=True, words=("text",)
         ),

@@ -198,11 +198,14 @@ class Runtime:
         return session
 
     async def text(self, satellite: str, text: str, *, request_id: str | None) -> Turn:
-        """A turn from text on a satellite. Raises not_found, rate_limited, session_busy, session_limit."""
+        """A turn from text on a satellite. Raises not_found, rate_limited, wake_refused, session_busy."""
         place = self.lines.get(satellite)
         refusal = self._gate.rate(satellite)
         if refusal is not None:
             raise VonadError("rate_limited", refusal.detail, op="text", retryable=True)
+        refusal = self._gate.duplicate(request_id)
+        if refusal is not None:
+            raise VonadError("wake_refused", f"duplicate: {refusal.detail}", op="text")
         session = place.session
         if session is not None and not session.over:
             turn = session.ask(text, request_id=request_id)

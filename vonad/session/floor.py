@@ -170,7 +170,7 @@ class Floor:
         self.means.journal.turn_started(
             turn.id, self.session_id, self.conversation_id, satellite, turn.number, turn.source
         )
-        self.tell("turn.started", {"turn_id": turn.id, "source": turn.source})
+        self.tell("turn.started", {"turn_id": turn.id, "source": turn.source, "id": turn.request_id})
 
     def finish(self, turn: Turn, outcome: Outcome) -> None:
         """It is over. Its end is published once it is on disk."""

@@ -48,7 +48,7 @@ class Gate:
         """
         if wake.retained:
             return Refusal("retained", "publish wakes without retain")
-        return self._stale(wake) or self._duplicate(wake) or self._detected(wake, speaking) or self._rate(wake)
+        return self._stale(wake) or self.duplicate(wake.id) or self._detected(wake, speaking) or self._rate(wake)
 
     def count(self, satellite: str) -> None:
         """A turn was admitted."""
@@ -79,15 +79,16 @@ class Gate:
             return None
         return Refusal("stale", f"its clock says {_iso(wake.ts)}, ours says {_iso(now)}; {limit:g} s are allowed")
 
-    def _duplicate(self, wake: Wake) -> Refusal | None:
-        if wake.id is None:
+    def duplicate(self, request_id: str | None) -> Refusal | None:
+        """Whether a request with this id came in the last minute; it is remembered from now on."""
+        if request_id is None:
             return None
         now = self._clock.monotonic()
         while self._seen and (len(self._seen) > REMEMBERED or now - next(iter(self._seen.values())) > DUPLICATE_S):
             del self._seen[next(iter(self._seen))]
-        if wake.id in self._seen:
-            return Refusal("duplicate", f"id {wake.id} was seen {now - self._seen[wake.id]:.1f} s ago")
-        self._seen[wake.id] = now
+        if request_id in self._seen:
+            return Refusal("duplicate", f"id {request_id} was seen {now - self._seen[request_id]:.1f} s ago")
+        self._seen[request_id] = now
         return None
 
     def _detected(self, wake: Wake, speaking: str) -> Refusal | None:
