@@ -93,7 +93,7 @@ class Conversation:
 
     async def say_command(self, seconds: float = 1.0) -> None:
         """A sentence and the silence behind it, in pieces as a microphone delivers them."""
-        await self.hear(*[speech(0.1)] * round(seconds * 10), *[quiet(0.1)] * 7)
+        await self.hear(*[speech(0.1)] * round(seconds * 10), *[quiet(0.1)] * 9)
 
     async def understood(self, text: str, reply: str | None = None) -> None:
         """The recogniser understood this; with a reply, the agent answers it."""
@@ -141,8 +141,8 @@ async def conversation(
     backend = backend or ScriptedBackend(capabilities)
     place = None if text_only else line or ScriptedLine()
     plan = plan or Plan(satellite=None if text_only else "desk", backends=("scripted",))
-    async with open_journal(database, clock=clock, retention_days=0) as journal:
-        session = Session("s1", "c1", plan, place, backend, means(clock, bus, journal, backend, skills, hooks))
+    async with open_journal(database, clock=clock, retention_days=0) as journal, asyncio.TaskGroup() as group:
+        session = Session("s1", "c1", plan, place, backend, means(clock, bus, journal, backend, skills, hooks, group))
         story = Conversation(session, place, backend, clock)
         with bus.subscribe() as subscription:
             listener = asyncio.create_task(_listen(subscription, story.events), name="events")
@@ -166,6 +166,7 @@ def means(  # noqa: PLR0917
     backend: ScriptedBackend,
     skills: tuple[tuple[AnySkill, str], ...],
     hooks: Hooks | None,
+    group: asyncio.TaskGroup,
 ) -> Means:
     policy = Policy(hooks or Hooks(), lambda hook, error: None)
     catalogue = Catalogue()
@@ -180,7 +181,36 @@ def means(  # noqa: PLR0917
         voice=lambda text, language, style: backend.speak(text, language=language, style=style),
         detector=_detector,
         sentences=lambda: catalogue.sentences,
+        backends=Bench({"scripted": backend}),
+        group=group,
     )
+
+
+class Bench:
+    """Backends by name, without breakers: one that was lost may be asked again after `rest`."""
+
+    def __init__(self, backends: dict[str, ScriptedBackend]) -> None:
+        self.backends = backends
+        self.lost: list[str] = []
+        self.answered: list[str] = []
+
+    def get(self, name: str) -> ScriptedBackend:
+        if name not in self.backends:
+            raise VonadError("backend_unavailable", f"[backends.{name}] does not run", op=name)
+        return self.backends[name]
+
+    def rested(self, name: str) -> bool:
+        return name not in self.lost
+
+    def failed(self, name: str) -> None:
+        self.lost.append(name)
+
+    def succeeded(self, name: str) -> None:
+        self.answered.append(name)
+
+    def rest(self) -> None:
+        """The cool-off is over."""
+        self.lost.clear()
 
 
 def _detector() -> AbstractAsyncContextManager[VoiceActivityDetector]:

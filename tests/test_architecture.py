@@ -17,7 +17,7 @@ CORE, PLUGINS = ROOT / "vonad", ROOT / "plugins"
 
 FLOORS: tuple[dict[str, str], ...] = (
     {"words": "errors frame events plan sentences mailbox clock wav streams"},
-    {"contracts": "transport backend skill engine frontend host hookspecs __init__"},
+    {"contracts": "transport backend control skill engine frontend host hookspecs __init__"},
     {
         "bus": "bus",
         "policy": "policy",
@@ -28,7 +28,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "history": "history",
     },
     {"session": "session", "skills": "skills", "wake": "wake"},
-    {"runtime": "runtime ear lines parts plans sessions"},
+    {"runtime": "runtime ear lines parts plans roster sessions"},
     {"service": "service views"},
     {"mqtt": "mqtt", "web": "web"},
     {"composition": "systemd daemon instance process reload cli __main__", "testing": "testing"},

@@ -12,10 +12,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "vonad.backend": (
-        "Backend BackendCapabilities Brief Dialogue EndOfSpeech Reply ReplyDone ReplyFailed ReplyText SkillRequest "
-        "SpeechStarted Transcript"
+        "Backend BackendCapabilities Brief Diagnostic Dialogue EndOfSpeech Overheard Reply ReplyDone ReplyFailed "
+        "ReplyText SkillRequest SpeechStarted Transcript"
     ),
     "vonad.clock": "Clock SystemClock Timer",
+    "vonad.control": "Continue ControlEvent Decision FallBack FallbackReason Ignore InjectContext",
     "vonad.engine": (
         "Agent Detection Exchange Heard NotUnderstood Outcome Request SkillDesk SpeechToText TextToSpeech TurnDetector "
         "VoiceActivity VoiceActivityDetector WakeStream WakeWordDetector"
@@ -27,9 +28,9 @@ _HOME = {
     "vonad.hookspecs": "API_VERSION Registrar hookimpl",
     "vonad.host": "Component Host NoSettings Role Store Voice",
     "vonad.mailbox": "Mailbox",
-    "vonad.plan": "Endpointing Plan Refusal SessionView Style Wake",
+    "vonad.plan": "BargeIn Budget ContextEvent Endpointing Plan Refusal SessionView Style Wake",
     "vonad.sentences": "Sentence Sentences SkillSentences WordList",
-    "vonad.skill": "Allow AnySkill Call Deny NoArgs Skill SkillCall SkillResult skill",
+    "vonad.skill": "Allow AnySkill Call Confirm Deny NoArgs Skill SkillCall SkillResult skill",
     "vonad.streams": "closing",
     "vonad.transport": "Line LineCapabilities Transport",
     "vonad.wav": "read_wav write_wav",

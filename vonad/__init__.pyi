@@ -3,8 +3,10 @@
 from vonad.backend import Backend as Backend
 from vonad.backend import BackendCapabilities as BackendCapabilities
 from vonad.backend import Brief as Brief
+from vonad.backend import Diagnostic as Diagnostic
 from vonad.backend import Dialogue as Dialogue
 from vonad.backend import EndOfSpeech as EndOfSpeech
+from vonad.backend import Overheard as Overheard
 from vonad.backend import Reply as Reply
 from vonad.backend import ReplyDone as ReplyDone
 from vonad.backend import ReplyFailed as ReplyFailed
@@ -15,6 +17,13 @@ from vonad.backend import Transcript as Transcript
 from vonad.clock import Clock as Clock
 from vonad.clock import SystemClock as SystemClock
 from vonad.clock import Timer as Timer
+from vonad.control import Continue as Continue
+from vonad.control import ControlEvent as ControlEvent
+from vonad.control import Decision as Decision
+from vonad.control import FallBack as FallBack
+from vonad.control import FallbackReason as FallbackReason
+from vonad.control import Ignore as Ignore
+from vonad.control import InjectContext as InjectContext
 from vonad.engine import Agent as Agent
 from vonad.engine import Detection as Detection
 from vonad.engine import Exchange as Exchange
@@ -51,6 +60,9 @@ from vonad.host import Role as Role
 from vonad.host import Store as Store
 from vonad.host import Voice as Voice
 from vonad.mailbox import Mailbox as Mailbox
+from vonad.plan import BargeIn as BargeIn
+from vonad.plan import Budget as Budget
+from vonad.plan import ContextEvent as ContextEvent
 from vonad.plan import Endpointing as Endpointing
 from vonad.plan import Plan as Plan
 from vonad.plan import Refusal as Refusal
@@ -64,6 +76,7 @@ from vonad.sentences import WordList as WordList
 from vonad.skill import Allow as Allow
 from vonad.skill import AnySkill as AnySkill
 from vonad.skill import Call as Call
+from vonad.skill import Confirm as Confirm
 from vonad.skill import Deny as Deny
 from vonad.skill import NoArgs as NoArgs
 from vonad.skill import Skill as Skill

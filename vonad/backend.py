@@ -1,28 +1,40 @@
 """Backends: what turns the user's sound into the assistant's. A Backend opens a Dialogue for each session."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from vonad.engine import Exchange, Outcome
 from vonad.errors import VonadError
 from vonad.frame import Frame
-from vonad.plan import Style
+from vonad.plan import ContextEvent, Style
 from vonad.sentences import Sentences
 from vonad.skill import SkillCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendCapabilities:
-    """What a backend does itself.
+    """What a backend can do. What it cannot is not asked of it: a request for it is refused as capability_unsupported.
 
-    turn_detection: it hears the end of a turn, and answers without being told to.
-    hears:          it answers sound; without it a final Transcript is handed back to it as text.
+    turn_detection:     it hears the end of a turn, and answers without being told to.
+    hears:              it answers sound; without it a final Transcript is handed back to it as text.
+    overhears:          it tells what is said while it replies (Overheard).
+    prepares:           it can begin an answer before the user has finished.
+    fills:              it can make a filler while the user waits.
+    context_injection:  it takes ContextEvents.
+    style_conditioning: a Style changes how it sounds.
+    summarises:         it can sum up a conversation.
     """
 
     turn_detection: bool = False
     hears: bool = False
+    overhears: bool = False
+    prepares: bool = False
+    fills: bool = False
+    context_injection: bool = False
+    style_conditioning: bool = False
+    summarises: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +43,7 @@ class Brief:
 
     aloud:   whether replies are to be spoken; a session of text wants none of the sound.
     rewrite: every sentence of a reply passes through it before it is spoken or shown.
+    spend:   to be told of the tokens each model call took; raises budget_exceeded when the turn's are used up.
     """
 
     session_id: str
@@ -39,6 +52,7 @@ class Brief:
     aloud: bool
     style: Style = field(default_factory=Style)
     rewrite: Callable[[str], str] = str
+    spend: Callable[[int], None] = field(default=lambda tokens: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +80,32 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class Overheard:
+    """What somebody says while a reply plays, so far."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """Something a backend wants known about itself; nobody hears it."""
+
+    turn: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class SkillRequest:
-    """The dialogue wants a skill run; it gets the outcome through `answer`."""
+    """The dialogue wants a skill run; it gets the outcome through `answer`.
+
+    early: it is part of an answer that was prepared for words the user has not finished: only a skill that reads may
+           run before they are.
+    """
 
     turn: int
     call: SkillCall
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +137,18 @@ class ReplyFailed:
     error: VonadError
 
 
-Reply = Frame | SpeechStarted | EndOfSpeech | Transcript | SkillRequest | ReplyText | ReplyDone | ReplyFailed
+Reply = (
+    Frame
+    | SpeechStarted
+    | EndOfSpeech
+    | Transcript
+    | Overheard
+    | Diagnostic
+    | SkillRequest
+    | ReplyText
+    | ReplyDone
+    | ReplyFailed
+)
 """What comes out of a dialogue. Everything carries its turn, so that what is late can be told from what is wanted."""
 
 
@@ -145,6 +191,30 @@ class Dialogue(ABC):
     async def interrupt(self) -> None:
         """Stop working on the open turn; nothing more of it comes out."""
 
+    # What follows is asked only of backends whose capabilities say so.
+
+    async def overhear(self, frame: Frame) -> None:  # noqa: B027  (optional)
+        """Sound captured while a reply plays; what is said in it comes out as Overheard. `begin` forgets it."""
+
+    async def prepare(self, text: str) -> None:  # noqa: B027  (optional)
+        """Begin to answer words that the user may not have finished; another text takes the place of one before.
+
+        Only SkillRequests (early) come out before `confirm`; `say`, `begin` and `interrupt` throw it away.
+        """
+
+    async def confirm(self) -> None:  # noqa: B027  (optional)
+        """The prepared answer is the answer: what there is of it comes out, and the rest as it is made."""
+
+    async def fill(self) -> None:  # noqa: B027  (optional)
+        """The user waits: make some sound that bridges it; its frames come out flagged as filler."""
+
+    async def inject(self, event: ContextEvent) -> None:
+        """Know this from now on, in the open turn too. Raises backend_inject_failed."""
+        raise VonadError("capability_unsupported", f"{type(self).__name__} takes no context")
+
+    async def ping(self) -> None:  # noqa: B027  (optional)
+        """Return when the other end is alive; asked of every backend while nothing else is."""
+
 
 class Backend(ABC):
     """A way to answer."""
@@ -158,3 +228,7 @@ class Backend(ABC):
     def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
         """Speak the house's own words: announcements and apologies. Raises capability_unsupported by default."""
         raise VonadError("capability_unsupported", f"{type(self).__name__} cannot speak announcements")
+
+    async def summarise(self, history: Sequence[Exchange], *, language: str) -> str:
+        """What was said, in a few sentences. Raises capability_unsupported by default."""
+        raise VonadError("capability_unsupported", f"{type(self).__name__} cannot sum up a conversation")

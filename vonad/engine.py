@@ -4,13 +4,13 @@ No call may hold the GIL for more than 20 ms: feed native code in pieces of at m
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from vonad.errors import VonadError
 from vonad.frame import Frame, Samples
-from vonad.plan import Style
+from vonad.plan import ContextEvent, Style
 from vonad.sentences import Sentences
 
 
@@ -24,10 +24,14 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One past turn, as it was: what the user said and what the user heard."""
+    """One past turn, as it was: what the user said and what the user heard.
+
+    summary: `assistant` sums up all the turns before the next; nobody said it.
+    """
 
     user: str
     assistant: str
+    summary: bool = False
 
 
 class NotUnderstood(Exception):  # noqa: N818  (an answer, not an error)
@@ -63,12 +67,16 @@ class Request:
     """A text that an agent answers.
 
     history: the turns before, oldest first, as they were heard.
+    context: what came in from outside since; untrusted.
+    spend:   to be told of the tokens each model call took; raises budget_exceeded when they are used up.
     """
 
     text: str
     language: str
     sentences: Sentences
     history: tuple[Exchange, ...] = ()
+    context: tuple[ContextEvent, ...] = ()
+    spend: Callable[[int], None] = field(default=lambda tokens: None)
 
 
 class SpeechToText(ABC):
@@ -109,6 +117,10 @@ class Agent(ABC):
 
         Raises NotUnderstood before the first piece when the text means nothing to this agent.
         """
+
+    async def summarise(self, history: Sequence[Exchange], *, language: str) -> str:
+        """What was said, in a few sentences. Raises capability_unsupported where an engine cannot tell."""
+        raise VonadError("capability_unsupported", f"{type(self).__name__} cannot sum up a conversation")
 
 
 class VoiceActivity(ABC):

@@ -1,4 +1,4 @@
-"""The whole surface of a plugin: five ways to register something, four to have a say. All are synchronous.
+"""The whole surface of a plugin: five ways to register something, six to have a say. All are synchronous.
 
 A plugin is a module with `@hookimpl` functions of these names (take the arguments you need):
 
@@ -15,9 +15,10 @@ from collections.abc import Sequence
 import pluggy
 from pydantic import BaseModel
 
+from vonad.control import ControlEvent, Decision, FallbackReason
 from vonad.host import Role
 from vonad.plan import Plan, Refusal, SessionView, Wake
-from vonad.skill import Allow, Deny, SkillCall
+from vonad.skill import Allow, Confirm, Deny, SkillCall
 
 GROUP = "vonad"
 """Entry-point group of installed plugins, and pluggy's project name."""
@@ -83,8 +84,18 @@ def plan_session(wake: Wake, active: Sequence[SessionView]) -> Plan | Refusal | 
 
 
 @hookspec(firstresult=True)
-def review_skill_call(call: SkillCall, session: SessionView) -> Allow | Deny | None:
+def review_skill_call(call: SkillCall, session: SessionView) -> Allow | Deny | Confirm | None:
     """Decide whether a skill may run; None leaves it to the next."""
+
+
+@hookspec(firstresult=True)
+def review_control_event(event: ControlEvent, session: SessionView) -> Decision | None:
+    """Decide about something a backend did other than speaking; None leaves it to the next."""
+
+
+@hookspec(firstresult=True)
+def should_fall_back(reason: FallbackReason, session: SessionView) -> bool | None:
+    """Decide whether the next backend of the chain takes over; None leaves it to the next."""
 
 
 @hookspec(firstresult=True)

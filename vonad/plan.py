@@ -77,23 +77,116 @@ class Refusal:
 class Endpointing:
     """When the user's turn is over, in seconds of sound.
 
-    silence_s:   quiet after speech.
+    complete_s:  quiet after words that are a whole sentence and cannot go on.
+    silence_s:   quiet after any other words, or a whole sentence that could go on.
+    partial_s:   quiet in the middle of a sentence.
     no_speech_s: quiet from the beginning.
     maximum_s:   speech that does not stop.
     """
 
-    silence_s: float = 0.6
+    complete_s: float = 0.2
+    silence_s: float = 0.7
+    partial_s: float = 1.2
     no_speech_s: float = 8.0
     maximum_s: float = 30.0
 
 
+PATIENCE: Mapping[str, Endpointing] = MappingProxyType(
+    {
+        "relaxed": Endpointing(complete_s=0.4, silence_s=1.0, partial_s=2.0),
+        "default": Endpointing(),
+        "aggressive": Endpointing(complete_s=0.1, silence_s=0.5, partial_s=0.8),
+    }
+)
+"""Presets of endpointing by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BargeIn:
+    """When somebody who speaks while a reply plays interrupts it. Blank text never does.
+
+    words:         as many words must have been understood.
+    speech_s:      so long must the speech have lasted.
+    need:          both of these, or any of them.
+    stop_words:    each of these interrupts at once, alone.
+    back_channels: words that only say "go on": a text of nothing else never interrupts.
+    resume_s:      so long after it grew quieter for somebody who did not interrupt, a reply is loud again.
+    margin_db:     how much louder than our own echo speech must be, on a line that cannot cancel it.
+    """
+
+    enabled: bool = True
+    words: int = 3
+    speech_s: float = 0.5
+    need: Literal["all", "any"] = "all"
+    stop_words: tuple[str, ...] = ("stop", "wait", "cancel", "quiet", "enough", "shut up", "never mind")
+    back_channels: tuple[str, ...] = (
+        "okay",
+        "ok",
+        "mhm",
+        "uh huh",
+        "yeah",
+        "yes",
+        "right",
+        "i see",
+        "hm",
+        "aha",
+        "sure",
+    )
+    resume_s: float = 2.0
+    margin_db: float = 6.0
+
+
+Preemptive = Literal["off", "discard", "use_if_similar", "always_use"]
+"""What becomes of a reply that was prepared for words the user had not finished: discard keeps it only if the final
+words are the same; use_if_similar if more than 0.8 of them are; always_use in any case; off: none is prepared."""
+
+Filling = Literal["none", "static_clip", "backend_generated"]
+"""What is played while the user waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What one turn may cost; None: no limit.
+
+    tokens:      read and written by models.
+    seconds:     from the end of the user's words to the end of the answer's making.
+    skill_calls: attempts.
+    """
+
+    tokens: int | None = None
+    seconds: float | None = None
+    skill_calls: int | None = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextEvent:
+    """Something from outside that a conversation should know: a skill's late result, a camera, an automation.
+
+    source:         who says so.
+    payload:        JSON-able, for a model to read; untrusted.
+    spoken_summary: what to say about it aloud, where something is to be said.
+    """
+
+    source: str
+    payload: Mapping[str, object] = field(default_factory=dict)
+    spoken_summary: str | None = None
+
+
+InjectMode = Literal["queue", "steer", "interrupt"]
+"""queue: with the next turn; steer: into the running one; interrupt: now, instead of the running one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How a voice should sound, each 0..1; engines do what they can."""
+    """How a voice should sound, each 0..1; engines do what they can.
+
+    formality: None leaves it to the engine. voice: the engine's name of one.
+    """
 
     pace: float = 0.5
     warmth: float = 0.5
     expressiveness: float = 0.5
+    formality: float | None = None
     voice: str | None = None
 
 
@@ -101,9 +194,11 @@ class Style:
 class Plan:
     """What a session will be.
 
-    satellite: None for a session of text only: nothing is heard or played.
-    backends:  names, in order.
-    follow_up: listen again after a reply: auto means when the reply asks.
+    satellite:  None for a session of text only: nothing is heard or played.
+    backends:   names, in order: the next takes over when one is lost.
+    follow_up:  listen again after a reply: auto means when the reply asks.
+    filler:     what is played when a reply has not begun `filler_s` after the user's words.
+    greeting:   said once when the session opens on a satellite; None: nothing.
     """
 
     satellite: str | None
@@ -113,6 +208,12 @@ class Plan:
     text: str | None = None
     follow_up: Literal["auto", "always", "never"] = "auto"
     endpointing: Endpointing = field(default_factory=Endpointing)
+    barge_in: BargeIn = field(default_factory=BargeIn)
+    budget: Budget = field(default_factory=Budget)
+    preemptive: Preemptive = "discard"
+    filler: Filling = "none"
+    filler_s: float = 1.5
+    greeting: str | None = None
     style: Style = field(default_factory=Style)
 
 

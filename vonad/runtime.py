@@ -70,7 +70,13 @@ class Runtime:
         plugins.register_policy(DefaultPolicy(lambda wake: plan_wake(self.settings, wake)))
         self.lines = Lines(parts, bus=bus, clock=clock, wake=self.wake)
         self.sessions = Sessions(
-            parts, self._policy, bus=bus, journal=journal, clock=clock, publish=self._session_event
+            parts,
+            self._policy,
+            bus=bus,
+            journal=journal,
+            clock=clock,
+            publish=self._session_event,
+            breaker_changed=self._breaker_changed,
         )
         self._gate = self._new_gate(settings)
         self._group = asyncio.TaskGroup()
@@ -233,7 +239,7 @@ class Runtime:
             raise VonadError("overload", "the daemon is stopping", op="session")
         if place is not None and place.session is not None:
             place.session.close("superseded")
-        return self.sessions.create(plan, place, self.settings)
+        return self.sessions.create(plan, place, self.settings, self._group)
 
     # Telling
 

@@ -3,12 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from vonad.backend import Backend
 from vonad.bus import Bus
 from vonad.clock import Clock
-from vonad.engine import VoiceActivityDetector
+from vonad.engine import TurnDetector, VoiceActivityDetector
 from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.frame import Frame
@@ -17,6 +18,8 @@ from vonad.lines import Satellite
 from vonad.parts import Parts
 from vonad.plan import Plan, SessionView, Style
 from vonad.policy import Policy
+from vonad.resilience import BreakerState
+from vonad.roster import Roster
 from vonad.session.means import Limits, Means
 from vonad.session.session import Session
 from vonad.settings import Settings
@@ -42,7 +45,9 @@ class Sessions:
         journal: Journal,
         clock: Clock,
         publish: Callable[[Event], object],
+        breaker_changed: Callable[[str, BreakerState], None],
     ) -> None:
+        self.roster = Roster(parts, clock, breaker_changed)
         self._parts = parts
         self._policy = policy
         self._bus = bus
@@ -80,7 +85,7 @@ class Sessions:
         yield from (session.view() for session in reversed(self._open.values()))
         yield from reversed(self._closed.values())
 
-    def create(self, plan: Plan, satellite: Satellite | None, settings: Settings) -> Session:
+    def create(self, plan: Plan, satellite: Satellite | None, settings: Settings, group: asyncio.TaskGroup) -> Session:
         """A session that does not run yet. Raises session_limit, backend_unavailable."""
         self._check_room(plan, settings)
         name, backend = self._backend(plan)
@@ -92,7 +97,7 @@ class Sessions:
             plan,
             satellite.line if satellite is not None else None,
             backend,
-            self._means(plan, settings),
+            self._means(plan, settings, group),
             past=satellite.ear.past if satellite is not None else tuple,
         )
         self._open[session.id] = session
@@ -144,8 +149,9 @@ class Sessions:
                 return name, component
         raise first or VonadError("backend_unavailable", "the plan names no backend")
 
-    def _means(self, plan: Plan, settings: Settings) -> Means:
+    def _means(self, plan: Plan, settings: Settings, group: asyncio.TaskGroup) -> Means:
         limits = settings.session
+        self.roster.cool_off_s = limits.cool_off_s
         return Means(
             clock=self._clock,
             publish=self._publish,
@@ -153,14 +159,25 @@ class Sessions:
             policy=self._policy,
             desk=self._desk,
             voice=lambda text, language, style: self.speak(plan.backends, text, language=language, style=style),
+            backends=self.roster,
+            group=group,
             detector=lambda: self._parts.lease(VoiceActivityDetector, "vad", limits.vad),
+            judge=self._judge(limits.turn),
             sentences=lambda: self._parts.catalogue.sentences,
             limits=Limits(
                 processing_s=limits.processing_s,
+                away_s=limits.away_s,
+                keep_alive_s=limits.keep_alive_s,
+                compaction_tokens=limits.compaction_tokens,
                 idle_timeout_s=limits.idle_timeout_s,
                 max_duration_s=limits.max_duration_s,
             ),
         )
+
+    def _judge(self, name: str | None) -> Callable[[], AbstractAsyncContextManager[TurnDetector]] | None:
+        if name is None or name not in self._parts.engines("turn"):
+            return None
+        return lambda: self._parts.lease(TurnDetector, "turn", name)
 
     async def speak(self, backends: tuple[str, ...], text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
         """The house's own words, by the first of these backends that can speak them. Raises the last one's error."""

@@ -36,9 +36,21 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """Policy refuses a skill call. reason: a sentence for the audit; the user hears that it is not allowed."""
+    """Policy refuses a skill call.
+
+    reason: a sentence for the audit; the user hears that it is not allowed.
+    kind:   what sort of reason it is.
+    """
 
     reason: str
+    kind: Literal["policy", "safety", "schema", "timeout", "error"] = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Policy lets a skill call run, with these arguments, once the user has said yes to this question within 20 s."""
+
+    prompt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ class State(StrEnum):
     EXECUTING_SKILL = "executing_skill"
     SPEAKING = "speaking"
     INTERRUPTED = "interrupted"
+    FALLING_BACK = "falling_back"
+    AWAY = "away"
     CLOSING = "closing"
     CLOSED = "closed"
 
@@ -40,6 +42,9 @@ class Trigger(StrEnum):
     PLAYBACK_FINISHED = "playback_finished"
     INTERRUPT = "interrupt"
     FLUSHED = "flushed"
+    LEFT = "left"
+    LOST = "lost"
+    BOUND = "bound"
     CLOSE = "close"
     DRAINED = "drained"
 
@@ -49,9 +54,10 @@ S, T = State, Trigger
 _ROWS: tuple[tuple[tuple[State, ...], Trigger, tuple[State, ...]], ...] = (
     ((S.CREATED,), T.OPEN, (S.CONNECTING,)),
     ((S.CONNECTING,), T.READY, (S.IDLE, S.LISTENING, S.PROCESSING, S.SPEAKING)),
-    ((S.IDLE,), T.LISTEN, (S.LISTENING,)),
-    ((S.IDLE,), T.TEXT, (S.PROCESSING,)),
-    ((S.IDLE, S.LISTENING), T.SAY, (S.SPEAKING,)),
+    ((S.IDLE, S.AWAY), T.LISTEN, (S.LISTENING,)),
+    ((S.IDLE, S.AWAY), T.TEXT, (S.PROCESSING,)),
+    ((S.IDLE, S.AWAY, S.LISTENING), T.SAY, (S.SPEAKING,)),
+    ((S.IDLE,), T.LEFT, (S.AWAY,)),
     ((S.LISTENING,), T.END_OF_TURN, (S.PROCESSING,)),
     ((S.LISTENING,), T.NOTHING_SAID, (S.IDLE,)),
     ((S.PROCESSING, S.SPEAKING), T.SKILL_CALLS, (S.EXECUTING_SKILL,)),
@@ -61,6 +67,12 @@ _ROWS: tuple[tuple[tuple[State, ...], Trigger, tuple[State, ...]], ...] = (
     ((S.SPEAKING,), T.PLAYBACK_FINISHED, (S.IDLE, S.LISTENING)),
     ((S.PROCESSING, S.EXECUTING_SKILL, S.SPEAKING), T.INTERRUPT, (S.INTERRUPTED,)),
     ((S.INTERRUPTED,), T.FLUSHED, (S.IDLE, S.LISTENING, S.PROCESSING)),
+    (
+        (S.CONNECTING, S.IDLE, S.AWAY, S.LISTENING, S.PROCESSING, S.EXECUTING_SKILL, S.SPEAKING),
+        T.LOST,
+        (S.FALLING_BACK,),
+    ),
+    ((S.FALLING_BACK,), T.BOUND, (S.IDLE, S.LISTENING, S.PROCESSING)),
     (tuple(s for s in State if s not in {S.CLOSING, S.CLOSED}), T.CLOSE, (S.CLOSING,)),
     ((S.CLOSING,), T.DRAINED, (S.CLOSED,)),
 )

@@ -25,6 +25,7 @@ from vonad.settings.tables import (
     Satellite,
     SatelliteStyle,
     SessionDefaults,
+    Sounds,
     WakeDefaults,
     Web,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "SatelliteStyle",
     "SessionDefaults",
     "Settings",
+    "Sounds",
     "Sources",
     "WakeDefaults",
     "Web",
@@ -72,6 +74,7 @@ class Settings(BaseSettings):
     session: SessionDefaults = SessionDefaults()
     wake: WakeDefaults = WakeDefaults()
     policy: Policy = Policy()
+    sounds: Sounds = Sounds()
     log: Log = Log()
     transports: Components = Field(default={}, description="Where sound comes from and goes.")
     backends: Components = Field(default={}, description="What answers.")

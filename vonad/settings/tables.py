@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from vonad.plan import SATELLITE_ID
+from vonad.plan import SATELLITE_ID, Filling, Preemptive
 
 FollowUp = Literal["auto", "always", "never"]
+Patience = Literal["relaxed", "default", "aggressive"]
 Name = Annotated[str, StringConstraints(pattern=f"^{SATELLITE_ID.pattern}$")]
 """What satellites, components and nodes may be called."""
 
@@ -118,13 +119,68 @@ class SessionDefaults(Table):
     pre_roll_s: float = Field(
         default=0.5, ge=0, le=5, description="Seconds of sound from before the wake that are heard too."
     )
-    silence_s: float = Field(default=0.6, ge=0.1, le=10, description="Seconds of quiet that end a turn.")
+    endpointing: Patience = Field(
+        default="default", description="How soon a pause ends a turn: relaxed, default or aggressive."
+    )
+    silence_s: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=10,
+        description="Seconds of quiet that end a turn, instead of the preset's; a whole sentence may end sooner.",
+        examples=[0.7],
+    )
+    turn: Name | None = Field(
+        default="sentences_turn",
+        description="Name of the engine that tells whether a sentence is complete; it may be missing.",
+    )
     no_speech_s: float = Field(default=8, ge=0.5, le=120, description="Seconds to wait for somebody to begin to speak.")
     maximum_s: float = Field(
         default=30, ge=1, le=600, description="Seconds after which somebody speaking is cut short."
     )
     processing_s: float = Field(
         default=30, ge=1, le=600, description="Seconds after which a reply that does not come fails."
+    )
+    preemptive: Preemptive = Field(
+        default="discard",
+        description="Which replies prepared before the user has finished are used: off (none is prepared), discard (the"
+        " words stayed the same), use_if_similar, always_use.",
+    )
+    barge_in: bool = Field(
+        default=True, description="Whether speaking interrupts a reply, where the satellite can hear while it plays."
+    )
+    barge_in_words: int = Field(default=3, ge=1, le=50, description="Words that interrupt a reply.")
+    barge_in_speech_s: float = Field(default=0.5, ge=0, le=10, description="Seconds of speech that interrupt a reply.")
+    barge_in_need: Literal["all", "any"] = Field(
+        default="all", description="Whether words and seconds are both needed, or any of them."
+    )
+    filler: Filling = Field(
+        default="none",
+        description="What is played while a reply is long in coming: none, static_clip or backend_generated.",
+    )
+    filler_s: float = Field(default=1.5, ge=0.1, le=30, description="Seconds after which it is played.")
+    greeting: _Text | None = Field(
+        default=None, description="What a satellite says when a session opens.", examples=["Hello."]
+    )
+    turn_tokens: int | None = Field(
+        default=None, ge=1, description="Tokens of models that one turn may take; not set: no limit.", examples=[8000]
+    )
+    turn_s: float | None = Field(
+        default=None, gt=0, description="Seconds that answering one turn may take; not set: no limit.", examples=[60]
+    )
+    turn_skill_calls: int = Field(default=8, ge=1, le=100, description="Skill calls that one turn may take.")
+    compaction_tokens: int = Field(
+        default=8000,
+        ge=0,
+        description="Tokens from which on a conversation is summed up, but for its last 4 turns; 0: never.",
+    )
+    cool_off_s: float = Field(
+        default=60, ge=1, le=86400, description="Seconds for which a backend that was lost is left alone."
+    )
+    keep_alive_s: float = Field(
+        default=30, ge=5, le=300, description="Seconds between signs of life that a backend is asked for."
+    )
+    away_s: float = Field(
+        default=60, ge=1, le=86400, description="Seconds without anybody's word after which the user counts as away."
     )
     idle_timeout_s: float = Field(
         default=300, ge=1, le=86400, description="Seconds without activity that end a session."
@@ -176,12 +232,25 @@ class Log(Table):
         return level.upper() if isinstance(level, str) else level
 
 
+class Sounds(Table):
+    """Short sounds: vonad's own, a WAV file of yours, or none."""
+
+    wake: _Text = Field(default="off", description="When the microphone opens: on, off or a WAV file.")
+    heard: _Text = Field(default="off", description="When the user's words have ended: on, off or a WAV file.")
+    error: _Text = Field(default="on", description="When not even an apology can be spoken: on, off or a WAV file.")
+    announce: _Text = Field(
+        default="on", description="Before an announcement that asks for it (preannounce): on, off or a WAV file."
+    )
+    filler: _Text = Field(default="on", description="While a reply is long in coming: on (spoken words) or a WAV file.")
+
+
 class SatelliteStyle(Table):
     """How replies sound."""
 
     pace: float | None = Field(default=None, ge=0, le=1, description="Slow 0 to fast 1.", examples=[0.5])
     warmth: float | None = Field(default=None, ge=0, le=1, description="Cool 0 to warm 1.", examples=[0.5])
     expressiveness: float | None = Field(default=None, ge=0, le=1, description="Even 0 to lively 1.", examples=[0.5])
+    formality: float | None = Field(default=None, ge=0, le=1, description="Casual 0 to formal 1.", examples=[0.5])
     voice: _Text | None = Field(default=None, description="The engine's name of a voice.", examples=["en-gb"])
 
 
@@ -199,9 +268,13 @@ class Satellite(Table):
     )
     follow_up: FollowUp | None = Field(default=None, description="Instead of [session] follow_up.", examples=["never"])
     style: SatelliteStyle | None = Field(default=None, description="How replies sound there.")
+    endpointing: Patience | None = Field(
+        default=None, description="Instead of [session] endpointing.", examples=["relaxed"]
+    )
     silence_s: float | None = Field(
         default=None, ge=0.1, le=10, description="Instead of [session] silence_s.", examples=[0.8]
     )
+    barge_in: bool | None = Field(default=None, description="Instead of [session] barge_in.", examples=[False])
 
 
 class ComponentTable(BaseModel):
