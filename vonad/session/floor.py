@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 
-from vonad.backend import Dialogue
+from vonad.backend import BackendCapabilities, Dialogue
 from vonad.clock import Timer
 from vonad.engine import Exchange
 from vonad.errors import VonadError
@@ -13,6 +13,7 @@ from vonad.history import TurnRecord
 from vonad.plan import Plan, SessionView
 from vonad.session.machine import Change, Machine, State
 from vonad.session.means import Means
+from vonad.session.metrics import Metrics
 from vonad.session.turn import Outcome, Source, Turn
 from vonad.transport import Line
 
@@ -30,7 +31,9 @@ class Floor:
     exchanges: what was said and heard, oldest first.
     changed:   told of every transition.
     failed:    told when something that was spawned fails: the session's error boundary.
-    dialogue:  set while the session is connected.
+    backend:   the name of the one that answers now, with its `capabilities`.
+    dialogue:  what it is talked to through; None while there is none.
+    metrics:   counts of the session.
     """
 
     def __init__(
@@ -52,7 +55,10 @@ class Floor:
         self.clock = means.clock
         self.machine = Machine(changed)
         self.group = asyncio.TaskGroup()
+        self.backend = plan.backends[0]
+        self.capabilities = BackendCapabilities()
         self.dialogue: Dialogue | None = None
+        self.metrics = Metrics()
         self.turn: Turn | None = None
         self.last: Turn | None = None
         self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
@@ -73,6 +79,11 @@ class Floor:
         return self.machine.state in {State.CLOSING, State.CLOSED}
 
     @property
+    def degraded(self) -> bool:
+        """Whether another backend answers than the one that was planned first."""
+        return self.backend != self.plan.backends[0]
+
+    @property
     def last_reply(self) -> str:
         """What was said last to the user."""
         return self.last.reply if self.last is not None else ""
@@ -86,8 +97,9 @@ class Floor:
             satellite=self.plan.satellite,
             state=str(self.machine.state),
             turn=self.machine.epoch,
-            backend=self.plan.backends[0],
+            backend=self.backend,
             created=self._created,
+            degraded=self.degraded,
             last_transcript=current.said if current is not None else "",
             last_reply=self.last_reply,
         )
@@ -99,6 +111,10 @@ class Floor:
         number = turn if turn is not None else self.turn.number if self.turn is not None else None
         event = Event(type_, data, self.plan.satellite, self.session_id, self.conversation_id, number)
         self.means.publish(event)
+
+    def fail(self, error: VonadError) -> None:
+        """Something failed that no turn can answer for."""
+        self._failed(error)
 
     def tell_error(self, error: VonadError, op: str) -> None:
         """Publish what failed."""
@@ -130,10 +146,11 @@ class Floor:
             message = f"session {self.session_id} failed: {type(error).__name__}: {error}"
             self._failed(VonadError("internal_error", message))
 
-    def cancel_turn_tasks(self) -> None:
-        """Stop what is being done for the turn, but for the task that says so."""
+    def cancel_turn_tasks(self, *, but: str = "\n") -> None:
+        """Stop what is being done for the turn, except the task that says so and those whose names begin with `but`."""
+        kept = f"session {self.session_id} {but}"
         for task in tuple(self._turn_tasks):
-            if task is not asyncio.current_task():
+            if task is not asyncio.current_task() and not task.get_name().startswith(kept):
                 task.cancel()
 
     def cancel(self, name: str) -> None:
@@ -177,6 +194,9 @@ class Floor:
         self.turn = None
         self.last = turn
         turn.outcome = outcome
+        turn.backend = turn.backend or self.backend
+        turn.heard = " ".join(part for part in (turn.kept, turn.heard) if part)
+        self.metrics.count(turn, outcome)
         if turn.said or turn.heard:
             self.exchanges = [*self.exchanges, Exchange(turn.said, turn.heard)][-CONTEXT_TURNS:]
         committed = self.means.journal.turn_ended(
@@ -187,7 +207,7 @@ class Floor:
                 user_text=turn.user_text,
                 generated_text=turn.reply,
                 heard_text=turn.heard,
-                backend=self.plan.backends[0],
+                backend=turn.backend or self.backend,
                 stages=dict(turn.stages),
                 first_audio_ms=turn.first_audio_ms,
                 endpoint=turn.endpoint,
@@ -213,8 +233,8 @@ class Floor:
                 "stages": dict(turn.stages),
                 "first_audio_ms": turn.first_audio_ms,
                 "endpoint": turn.endpoint,
-                "backend": self.plan.backends[0],
-                "degraded": False,
+                "backend": turn.backend or self.backend,
+                "degraded": (turn.backend or self.backend) != self.plan.backends[0],
                 "stored": stored,
             },
             turn=turn.number,

@@ -38,6 +38,8 @@ class Limits:
     """From the confirmed end of a reply to the microphone of a follow-up: the room's echo."""
     missing_frames_s: float = 2.0
     """How much later than the samples say a wall clock ends a turn whose frames stopped coming."""
+    cool_off_s: float = 60.0
+    """For which a session does not go back to a backend that it left."""
     keep_alive_s: float = 30.0
     """Between signs of life of the backend; two that fail to come, and it is lost."""
     compaction_tokens: int = 8000

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Source = Literal["voice", "text", "say", "follow_up"]
-"""Where a turn came from: speech after a wake, text, an announcement, speech without a new wake."""
+Source = Literal["voice", "text", "say", "follow_up", "greeting"]
+"""Where a turn came from: speech after a wake, text, an announcement, speech without a new wake, the session itself."""
 
-Outcome = Literal["completed", "interrupted", "superseded", "failed", "empty", "not_understood"]
+Outcome = Literal["completed", "interrupted", "superseded", "failed", "empty", "not_understood", "budget_exceeded"]
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +25,11 @@ class Turn:
     asked_at:       monotonic time at which the user had finished: the last speech sample, or the text's arrival.
     first_audio_ms: from asked_at to the first sample of the reply.
     failed:         something in it went wrong, though an answer was given.
+    asked:          its words have been handed to the backend.
+    acted:          a skill that may have changed something was begun for it: it is not asked again.
+    unsaid:         what its skills had to say that no backend has spoken yet.
+    backend:        the one that answered it.
+    kept:           what was heard of it before another backend took over.
     ended:          set to the outcome when the turn is over and in the history.
     """
 
@@ -47,6 +52,11 @@ class Turn:
     outcome: Outcome | None = None
     running_skills: int = 0
     failed: bool = False
+    asked: bool = False
+    acted: bool = False
+    unsaid: str = ""
+    backend: str = ""
+    kept: str = ""
 
     @property
     def reply(self) -> str:
