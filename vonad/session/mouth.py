@@ -63,10 +63,10 @@ class Mouth:
         self._floor.tell("reply.complete", {"turn_id": turn.id, "text": turn.reply})
         self._floor.spawn(self._speak(turn, text), "own words")
 
-    def silence(self) -> str:
-        """Take away the right to speak; what of the reply was heard."""
+    def silence(self, *, but: str = "\n") -> str:
+        """Take away the right to speak, and stop what is done for the turn but for tasks of this name; what was heard."""
         utterance, self._utterance = self._utterance, None
-        self._floor.cancel_turn_tasks()
+        self._floor.cancel_turn_tasks(but=but)
         self._floor.drop_timer("stalled")
         if self.announcing is not None:
             self.said(self.announcing, ok=False, reason="interrupted")

@@ -13,7 +13,7 @@ from vonad.errors import VonadError
 from vonad.history import Journal
 from vonad.plan import SessionView
 from vonad.policy import Policy
-from vonad.skill import Call, Deny, SkillCall, SkillResult
+from vonad.skill import Call, Deny, Risk, SkillCall, SkillResult
 from vonad.skills.catalogue import Catalogue, Entry
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,10 @@ class Desk:
         self._policy = policy
         self._journal = journal
         self._clock = clock
+
+    def risk(self, name: str) -> Risk | None:
+        """What a skill may do; None: no such skill runs."""
+        return next((entry.skill.risk for entry in self._catalogue if entry.skill.name == name), None)
 
     async def run(
         self,
