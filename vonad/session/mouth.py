@@ -38,6 +38,16 @@ class Mouth:
         """How much of the open turn's reply has been heard."""
         return round(self._utterance.played_s * 1000) if self._utterance is not None else 0
 
+    @property
+    def spoken(self) -> str:
+        """What of the open turn's reply has begun to sound."""
+        return self._utterance.spoken if self._utterance is not None else ""
+
+    def duck(self, *, on: bool) -> None:
+        """Speak more quietly, or loud again."""
+        if self._utterance is not None:
+            self._utterance.duck(on=on)
+
     def speech(self, turn: Turn) -> Utterance | None:
         """Where this turn's sound goes; None in a session of text."""
         floor = self._floor

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from vonad.clock import Clock
 from vonad.errors import VonadError
-from vonad.frame import Frame
+from vonad.frame import Frame, Samples
 from vonad.resampling import Resampler
 from vonad.transport import Line
 
@@ -17,8 +19,17 @@ DRAIN_MARGIN_S = 5.0
 """How much longer than its sound a line may take to confirm that it has played it."""
 
 
+DUCKED = 0.25
+"""What is left of a reply's loudness while somebody may be interrupting it: 12 dB less."""
+
+RAMP_S = 0.03
+"""How long it takes to grow quieter, or loud again: a step would click."""
+
+
 @dataclass(slots=True)
 class _Sentence:
+    """begin_s, end_s: where its sound lies in what was handed to the line; the same while it has none."""
+
     text: str
     begin_s: float
     end_s: float
@@ -27,8 +38,12 @@ class _Sentence:
 class Utterance:
     """Takes frames and the texts they speak, plays them in order, and knows what was heard.
 
+    Fillers are played until the first sound of the reply is there, and are no part of it: they are never heard text,
+    and those that wait then are thrown away.
+
     started:  called when the first sample that is no filler is handed to the line.
-    pushed_s: seconds of sound handed to the line.
+    sounded:  whether that has happened.
+    pushed_s: seconds of sound handed to the line, fillers included.
     """
 
     def __init__(self, line: Line, turn: int, clock: Clock, started: Callable[[], None]) -> None:
@@ -40,7 +55,10 @@ class Utterance:
         self._clock = clock
         self._started = started
         self._queue: asyncio.Queue[Frame | str | None] = asyncio.Queue(QUEUE)
+        self._volume = Volume(line.capabilities.playback_rate)
         self._resampler = Resampler(line.capabilities.playback_rate)
+        self._replied = False
+        self._bridging = False
         self._sentences: list[_Sentence] = []
         self._begun_at: float | None = None
         self._played_before = line.played
@@ -48,6 +66,8 @@ class Utterance:
 
     async def put(self, frame: Frame) -> None:
         """Queue sound; waits while too much is waiting already."""
+        if not frame.filler:
+            self._replied = True
         await self._queue.put(frame)
 
     async def sentence(self, text: str) -> None:
@@ -58,6 +78,15 @@ class Utterance:
         """Nothing more comes: `run` returns when all has been heard."""
         self.ended = True
         await self._queue.put(None)
+
+    def duck(self, *, on: bool) -> None:
+        """Play what is not handed to the line yet more quietly, or loud again."""
+        self._volume.target = DUCKED if on else 1.0
+
+    @property
+    def spoken(self) -> str:
+        """The sentences whose sound has begun to be handed to the line."""
+        return " ".join(sentence.text for sentence in self._sentences)
 
     @property
     def played_s(self) -> float:
@@ -74,6 +103,8 @@ class Utterance:
 
     def heard(self) -> str:
         """The whole sentences that were heard, and of the current one the whole words in proportion to its sound."""
+        if not self.sounded:
+            return ""
         played = self.played_s
         words: list[str] = []
         for sentence in self._sentences:
@@ -91,8 +122,14 @@ class Utterance:
         """Play until the end, and until the line confirms that it was heard. Raises transport_send_failed."""
         while (item := await self._queue.get()) is not None:
             if isinstance(item, str):
-                self._sentences.append(_Sentence(item, self.pushed_s, self.pushed_s))
-            else:
+                self._begin(item)
+            elif not item.filler:
+                if self._bridging:
+                    self._bridging = False
+                    self._resampler = Resampler(self._resampler.rate)  # what it still holds is filler
+                await self._play(self._resampler.push(item))
+            elif not self._replied:
+                self._bridging = True
                 await self._play(self._resampler.push(item))
         rest = self._resampler.flush()
         if len(rest):
@@ -112,15 +149,56 @@ class Utterance:
             ) from None
         self._finished = True
 
+    def _begin(self, text: str) -> None:
+        """A text that is followed by another before any sound is spoken by the same sound as that one."""
+        last = self._sentences[-1] if self._sentences else None
+        if last is not None and last.begin_s == last.end_s:
+            last.text = f"{last.text} {text}"
+        else:
+            self._sentences.append(_Sentence(text, self.pushed_s, self.pushed_s))
+
     async def _play(self, frame: Frame) -> None:
-        if not len(frame.samples):
+        count = len(frame.samples)
+        if not count:
             return
         if self._begun_at is None:
             self._begun_at = self._clock.monotonic()
+        if not self._volume.full:
+            frame = Frame(self._volume.scale(frame.samples), frame.rate, frame.at, frame.turn, frame.filler)
         await self._line.play(frame)
-        self.pushed_s += frame.seconds
+        self.pushed_s += count / frame.rate
         if self._sentences:
-            self._sentences[-1].end_s = self.pushed_s
+            sentence = self._sentences[-1]
+            sentence.end_s = self.pushed_s
+            if frame.filler:  # it came between a text and its sound
+                sentence.begin_s = self.pushed_s
         if not self.sounded and not frame.filler:
             self.sounded = True
             self._started()
+
+
+class Volume:
+    """How loud a stream of sound is: full, or on its way from one loudness to another.
+
+    target: what it becomes, 0 to 1.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.target = 1.0
+        self._step = 1.0 / (RAMP_S * rate)
+        self._gain = 1.0
+
+    @property
+    def full(self) -> bool:
+        """Whether sound may pass as it is."""
+        return self._gain == self.target == 1.0
+
+    def scale(self, samples: Samples) -> Samples:
+        """The samples as loud as they should be."""
+        if self._gain == self.target:
+            return (samples * np.float32(self._gain)).astype(np.int16)
+        way = self.target - self._gain
+        passed = self._step * np.arange(1, len(samples) + 1, dtype=np.float32)
+        gains = self._gain + np.sign(way) * np.minimum(passed, abs(way))
+        self._gain = self.target if passed[-1] >= abs(way) else float(gains[-1])
+        return (samples * gains).astype(np.int16)
