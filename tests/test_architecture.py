@@ -28,7 +28,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "history": "history",
     },
     {"session": "session", "skills": "skills", "wake": "wake"},
-    {"runtime": "runtime ear lines parts plans roster sessions"},
+    {"runtime": "runtime announcing ear lines parts plans roster sessions sounds"},
     {"service": "service views"},
     {"mqtt": "mqtt", "web": "web"},
     {"composition": "systemd daemon instance process reload cli __main__", "testing": "testing"},
