@@ -1,19 +1,44 @@
 """Hearing: tells when the user's turn is over, from the voice activity in it. Timers count samples, not seconds."""
 
+from collections import deque
 from typing import Literal
 
+import numpy as np
+
 from vonad.engine import VoiceActivity
-from vonad.frame import CAPTURE_RATE, Frame
+from vonad.frame import CAPTURE_RATE, Frame, Samples
 from vonad.plan import Endpointing
 
-EndpointReason = Literal["silence", "no_speech", "max_length"]
+EndpointReason = Literal["silence", "semantic", "no_speech", "max_length"]
+
+Verdict = Literal["complete", "open", "partial", "unknown"]
+"""What a TurnDetector says about the words so far."""
 
 SPEECH_ON = 0.5
 SPEECH_OFF = 0.35
 """Hysteresis on the detector's probability: syllables dip, noise seldom rises."""
 
+WAVERING = 0.9
+"""Behind a whole sentence a detector that is no longer sure is enough: it falls 0.1 s later than the voice does."""
+
 SHORTEST_SPEECH_S = 0.16
 """Less speech than this in a row is a knock or a cough; the shortest word of ours, "stop", lasts about 0.3 s."""
+
+PAUSE_S = 0.06
+"""So much quiet is a pause: time to prepare an answer."""
+
+TAIL_S = 0.2
+"""Recognisers know a word before it has died away: words told so long before the end of speech may be all of it. Those
+told earlier are old: more was said since."""
+
+LAG_S = 0.25
+"""The most by which a detector is believed to hear speech that is over."""
+
+REMEMBERED_S = 1.5
+"""The sound in which the end of speech is looked for; its loudest tenth is the voice."""
+
+BLOCK = 160
+"""Samples, 10 ms, whose loudness is looked at together."""
 
 
 class Hearing:
@@ -27,47 +52,103 @@ class Hearing:
         self.spoke = False
         self.speech_end_at = 0.0
         self._activity = activity
-        self._window_s = window / CAPTURE_RATE
         self._window = window
-        self._endpointing = endpointing
-        self._waiting = 0
+        self._recent: deque[Frame] = deque(maxlen=round(REMEMBERED_S / 0.02))
+        self._pushed = 0
+        self._judged = 0
         self._in_speech = False
-        self._run_s = 0.0
-        self._quiet_s = 0.0
-        self._total_s = 0.0
+        self._run = 0
+        self._speech_end = 0
+        self._verdict: Verdict | None = None
+        self._worded = 0
+        # in samples, as everything here
+        self._no_speech = round(endpointing.no_speech_s * CAPTURE_RATE)
+        self._maximum = round(endpointing.maximum_s * CAPTURE_RATE)
+        self._silence = round(endpointing.silence_s * CAPTURE_RATE)
+        self._complete = round(endpointing.complete_s * CAPTURE_RATE)
+        self._partial = round(endpointing.partial_s * CAPTURE_RATE)
+
+    @property
+    def current(self) -> bool:
+        """Whether the words told last are about all that was said, as far as can be known."""
+        return self._verdict is not None and self._worded >= self._speech_end - TAIL_S * CAPTURE_RATE
+
+    @property
+    def pausing(self) -> bool:
+        """Whether somebody has spoken, and is quiet now."""
+        return self.spoke and not self._in_speech and self._judged - self._speech_end >= PAUSE_S * CAPTURE_RATE
 
     def push(self, frame: Frame) -> EndpointReason | None:
         """Consume a 16 kHz frame; the reason when the turn ends with it."""
-        before = self._waiting
-        probabilities = self._activity.push(frame.samples)
-        self._waiting = before + len(frame.samples) - len(probabilities) * self._window
-        for index, probability in enumerate(probabilities):
-            end = frame.at + ((index + 1) * self._window - before) / CAPTURE_RATE
-            self._count(probability, end)
-            reason = self._over()
+        self._recent.append(frame)
+        self._pushed += len(frame.samples)
+        for probability in self._activity.push(frame.samples):
+            self._judged += self._window
+            self._count(probability, frame)
+            reason = self.over()
             if reason is not None:
                 return reason
         return None
 
-    def _count(self, probability: float, end: float) -> None:
-        self._total_s += self._window_s
-        self._in_speech = probability >= (SPEECH_OFF if self._in_speech else SPEECH_ON)
-        if not self._in_speech:
-            self._run_s = 0.0
-            self._quiet_s += self._window_s
-            return
-        self._run_s += self._window_s
-        if self.spoke or self._run_s >= SHORTEST_SPEECH_S:
-            self.spoke = True
-            self.speech_end_at = end
-            self._quiet_s = 0.0
+    def told(self, verdict: Verdict | None) -> None:
+        """The words so far have come, or come again; None: there are none. They cover no more than was pushed."""
+        self._verdict = verdict
+        self._worded = self._pushed
 
-    def _over(self) -> EndpointReason | None:
-        limits = self._endpointing
-        if self.spoke and self._quiet_s >= limits.silence_s:
-            return "silence"
-        if not self.spoke and self._total_s >= limits.no_speech_s:
+    def over(self) -> EndpointReason | None:
+        """Why the turn is over; None: it goes on."""
+        if self.spoke and not self._in_speech:
+            quiet = self._judged - self._speech_end
+            verdict = self._verdict if self.current else None
+            if quiet >= self._silence and verdict != "partial":
+                return "silence"
+            if verdict == "complete" and quiet >= self._complete:
+                return "semantic"
+            if verdict == "partial" and quiet >= self._partial:
+                return "silence"
+        elif not self.spoke and self._judged >= self._no_speech:
             return "no_speech"
-        if self._total_s >= limits.maximum_s:
-            return "max_length"
-        return None
+        return "max_length" if self._judged >= self._maximum else None
+
+    def _count(self, probability: float, frame: Frame) -> None:
+        needed = SPEECH_OFF if self._in_speech else SPEECH_ON
+        if self._verdict == "complete" and self.current:
+            needed = WAVERING
+        if probability >= needed:
+            self._in_speech = True
+            self._run += self._window
+            if self.spoke or self._run >= SHORTEST_SPEECH_S * CAPTURE_RATE:
+                self.spoke = True
+                self._ends(self._judged, frame)
+            return
+        if self._in_speech and self.spoke and self._run:
+            self._ends(self._judged - self._trailing(), frame)
+        self._in_speech = False
+        self._run = 0
+
+    def _ends(self, sample: int, frame: Frame) -> None:
+        self._speech_end = sample
+        self.speech_end_at = frame.at + (sample - self._pushed + len(frame.samples)) / CAPTURE_RATE
+
+    def _trailing(self) -> int:
+        """Samples up to the last one judged that only the detector still took for speech."""
+        sound = np.concatenate([frame.samples for frame in self._recent])
+        known = len(sound) - (self._pushed - self._judged)
+        quiet = quiet_behind(sound[max(0, known - round(REMEMBERED_S * CAPTURE_RATE)) : known])
+        return max(min(quiet, round(LAG_S * CAPTURE_RATE)), self._window)
+
+
+def quiet_behind(sound: Samples) -> int:
+    """How many samples at the end of some sound with a voice in it are quiet; few or none where noise is as loud.
+
+    Quiet: below a tenth of the voice, and either below a thirtieth of it or close to the quietest there is.
+    """
+    sound = sound[len(sound) % BLOCK :]
+    if not len(sound):
+        return 0
+    power = np.square(sound.astype(np.float32).reshape(-1, BLOCK)).mean(axis=1)
+    voice = float(np.quantile(power, 0.9))
+    quietest = float(np.quantile(power, 0.05))
+    limit = min(max(9 * quietest, voice / 900), voice / 100)
+    loud = np.flatnonzero(power > limit)
+    return (len(power) - 1 - int(loud[-1])) * BLOCK if len(loud) else 0

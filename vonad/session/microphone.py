@@ -1,12 +1,13 @@
 """The microphone: brings a turn's sound to the dialogue, first words included, and tells when the turn is over."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from vonad.engine import VoiceActivityDetector
-from vonad.frame import Frame
+from vonad.engine import TurnDetector, VoiceActivityDetector
+from vonad.frame import CAPTURE_RATE, Frame
+from vonad.session.draft import Draft
 from vonad.session.floor import Floor
-from vonad.session.hearing import Hearing
+from vonad.session.hearing import Hearing, Verdict
 from vonad.session.machine import State
 from vonad.session.turn import Turn
 
@@ -18,15 +19,22 @@ class Microphone:
     """Open for one turn at a time.
 
     detector: tells speech from noise; None when the backend finds the end of a turn itself.
+    judge:    tells whether the words so far are a whole sentence; None: silence alone ends a turn.
     over:     called once for each turn opened, with the endpoint reason, unless it is closed before.
     """
 
-    def __init__(self, floor: Floor, over: Callable[[Turn, str], None]) -> None:
+    def __init__(self, floor: Floor, over: Callable[[Turn, str], None], draft: Draft | None = None) -> None:
         self.detector: VoiceActivityDetector | None = None
+        self.judge: TurnDetector | None = None
         self._floor = floor
         self._over = over
+        self._draft = draft
         self._hearing: Hearing | None = None
         self._early: deque[Frame] | None = None
+        self._words = self._considered = ""
+        self._verdict: Verdict | None = None
+        self._captured: deque[Frame] = deque()
+        self._room = 0
 
     @property
     def spoke(self) -> bool:
@@ -38,12 +46,26 @@ class Microphone:
         """Monotonic capture time of the end of the last speech; now where nobody measures it."""
         return self._hearing.speech_end_at if self._hearing is not None else self._floor.clock.monotonic()
 
+    @property
+    def captured(self) -> Sequence[Frame]:
+        """The sound of the turn so far, what was captured before it included; the last `maximum_s` of it."""
+        return tuple(self._captured)
+
     def open(self, turn: Turn, pre_roll: Iterable[Frame]) -> None:
         """Hear this turn, beginning with what was captured before."""
         endpointing = self._floor.plan.endpointing
         detector = self.detector
         self._hearing = None if detector is None else Hearing(detector.stream(), detector.window, endpointing)
-        self._early = deque(pre_roll, EARLY)
+        self._words = self._considered = ""
+        self._verdict = None
+        captured: deque[Frame] = deque()
+        self._captured = captured
+        self._room = round(endpointing.maximum_s * CAPTURE_RATE)
+        self._early = deque(maxlen=EARLY)
+        for frame in pre_roll:
+            self._keep(frame)
+            self._early.append(frame)
+        turn.ended.add_done_callback(lambda _: captured.clear())
         self._watch(turn, endpointing.no_speech_s)
         self._floor.spawn(self._take_up(turn), "microphone")
 
@@ -54,29 +76,76 @@ class Microphone:
 
     async def hear(self, frame: Frame) -> None:
         """A captured frame, 16 kHz."""
-        turn = self._floor.turn
-        if turn is None or self._floor.state is not State.LISTENING:
+        floor = self._floor
+        turn = floor.turn
+        if turn is None or floor.machine.state is not State.LISTENING:
             return
+        self._keep(frame)
         if self._early is not None:
             self._early.append(frame)
         else:
             await self._hear(turn, frame)
 
+    def partial(self, text: str) -> None:
+        """The words of the open turn so far; told again, they still stand."""
+        turn, hearing = self._floor.turn, self._hearing
+        if turn is None or hearing is None or self._floor.state is not State.LISTENING:
+            return
+        if text != self._words:
+            self._words = text
+            self._verdict = self._judged(text)
+        hearing.told(self._verdict)
+        self._consider(turn, hearing)
+        reason = hearing.over()
+        if reason is not None:
+            self._over(turn, reason)
+
+    def release(self) -> None:
+        """Whoever held the microphone open has let go: the turn is over."""
+        turn = self._floor.turn
+        if turn is not None and self._floor.state is State.LISTENING:
+            self._over(turn, "released")
+
+    def _keep(self, frame: Frame) -> None:
+        self._captured.append(frame)
+        self._room -= len(frame.samples)
+        while self._room < 0:
+            self._room += len(self._captured.popleft().samples)
+
     async def _take_up(self, turn: Turn) -> None:
         floor = self._floor
-        assert floor.dialogue is not None
-        await floor.dialogue.begin(turn.number, sentences=floor.means.sentences(), history=tuple(floor.exchanges))
+        await floor.begin(turn)
         while self._early and floor.turn is turn and floor.state is State.LISTENING:
             await self._hear(turn, self._early.popleft())
         if floor.turn is turn:
             self._early = None
 
     async def _hear(self, turn: Turn, frame: Frame) -> None:
-        reason = self._hearing.push(frame) if self._hearing is not None else None
-        if self._floor.dialogue is not None:
-            await self._floor.dialogue.hear(frame)
-        if reason is not None and self._floor.turn is turn:
+        floor, hearing = self._floor, self._hearing
+        reason = None
+        if hearing is not None:
+            reason = hearing.push(frame)
+            if reason is None and hearing.pausing:
+                self._consider(turn, hearing)
+        if floor.dialogue is not None:
+            await floor.dialogue.hear(frame)
+        if reason is not None and floor.turn is turn:
             self._over(turn, reason)
+
+    def _consider(self, turn: Turn, hearing: Hearing) -> None:
+        """Time to prepare an answer: at a pause behind words; behind a whole sentence at once."""
+        if self._draft is None or self._words == self._considered or not hearing.current:
+            return
+        if self._verdict == "complete" or (hearing.pausing and self._verdict != "partial"):
+            self._considered = self._words
+            self._draft.consider(turn, self._words)
+
+    def _judged(self, text: str) -> Verdict | None:
+        if not text:
+            return None
+        if self.judge is None:
+            return "unknown"
+        return self.judge.judge(text, sentences=self._floor.sentences())
 
     def _watch(self, turn: Turn, sound_s: float) -> None:
         """The samples say when a turn ends; the wall clock only guards against frames that stop coming."""

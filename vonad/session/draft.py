@@ -1,0 +1,98 @@
+"""The draft: an answer prepared for words that the user may not have finished, and whether it is the answer."""
+
+import re
+from collections import Counter
+
+from vonad.backend import Dialogue
+from vonad.errors import VonadError
+from vonad.plan import Preemptive
+from vonad.session.floor import Floor
+from vonad.session.turn import Turn
+
+SIMILAR = 0.8
+"""More of the words than this must be the same."""
+
+_GAPS = re.compile(r"[\W_]+")
+_INSIDE = re.compile(r"(?<=\w)['\u2019](?=\w)")
+
+
+class Draft:
+    """At most one, of the open turn; only where the plan wants it and the backend prepares.
+
+    confirmed: the last one asked about was the answer: what waited for that may be done.
+    """
+
+    def __init__(self, floor: Floor) -> None:
+        self.confirmed = False
+        self._floor = floor
+        self._turn = 0
+        self._text: str | None = None
+        self._dialogue: Dialogue | None = None
+
+    @property
+    def text(self) -> str | None:
+        """The words it answers; None: there is no draft."""
+        return self._text
+
+    def consider(self, turn: Turn, text: str) -> None:
+        """These may be all the words there are: have an answer to them prepared, if there is none yet."""
+        floor = self._floor
+        if floor.plan.preemptive == "off" or not floor.capabilities.prepares or floor.dialogue is None:
+            return
+        try:
+            answered = floor.means.policy.user_text(text, floor.view(turn))
+        except VonadError:
+            return  # told when the words are final
+        drafted = self._of(turn)
+        if drafted is not None and words(drafted) == words(answered):
+            return
+        self._turn, self._text, self.confirmed = turn.number, answered, False
+        self._dialogue = floor.dialogue
+        floor.spawn(self._prepare(turn, answered), "prepare")
+
+    def settle(self, turn: Turn, final: str) -> bool:
+        """Whether what was prepared is the answer to the final words; it is a draft no longer."""
+        drafted = self._of(turn)
+        self.confirmed = drafted is not None and usable(self._floor.plan.preemptive, drafted, final)
+        self._text = self._dialogue = None
+        return self.confirmed
+
+    def drop(self) -> None:
+        """It is not wanted. The dialogue forgets what it prepared with the next thing that is asked of it."""
+        self._text = self._dialogue = None
+        self.confirmed = False
+
+    def _of(self, turn: Turn) -> str | None:
+        """The words of this turn that are drafted for; what another dialogue prepared is of no use."""
+        return self._text if self._turn == turn.number and self._dialogue is self._floor.dialogue else None
+
+    async def _prepare(self, turn: Turn, text: str) -> None:
+        floor = self._floor
+        if floor.turn is turn and self._text == text and floor.dialogue is not None and self._of(turn) is not None:
+            await floor.dialogue.prepare(text)
+
+
+def usable(strategy: Preemptive, drafted: str, final: str) -> bool:
+    """Whether an answer to the drafted words answers the final ones."""
+    match strategy:
+        case "off":
+            return False
+        case "always_use":
+            return True
+        case "discard":
+            return words(drafted) == words(final)
+        case "use_if_similar":
+            return similarity(drafted, final) > SIMILAR
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Its words, so that two ways to write the same are equal: whatever their case, punctuation and spaces."""
+    return tuple(_GAPS.sub(" ", _INSIDE.sub("", text.casefold())).split())
+
+
+def similarity(one: str, other: str) -> float:
+    """The share of words that two texts have in common, 0..1, of the longer one; order does not matter."""
+    ours, theirs = words(one), words(other)
+    if not ours and not theirs:
+        return 1.0
+    return (Counter(ours) & Counter(theirs)).total() / max(len(ours), len(theirs))
