@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vonad.clock import Clock
 from vonad.errors import VonadError
@@ -24,6 +25,10 @@ DUCKED = 0.25
 
 RAMP_S = 0.03
 """How long it takes to grow quieter, or loud again: a step would click."""
+
+
+PIECE_S = 0.1
+"""Longer frames are handed over in pieces: whatever happens while one waits for room holds from the next on."""
 
 
 @dataclass(slots=True)
@@ -55,6 +60,7 @@ class Utterance:
         self._clock = clock
         self._started = started
         self._queue: asyncio.Queue[Frame | str | None] = asyncio.Queue(QUEUE)
+        self._piece = round(PIECE_S * line.capabilities.playback_rate)
         self._volume = Volume(line.capabilities.playback_rate)
         self._resampler = Resampler(line.capabilities.playback_rate)
         self._replied = False
@@ -158,6 +164,17 @@ class Utterance:
             self._sentences.append(_Sentence(text, self.pushed_s, self.pushed_s))
 
     async def _play(self, frame: Frame) -> None:
+        samples = frame.samples
+        if len(samples) <= self._piece:
+            await self._hand_over(frame)
+            return
+        for start in range(0, len(samples), self._piece):
+            if frame.filler and self._replied:
+                return
+            piece = samples[start : start + self._piece]
+            await self._hand_over(Frame(piece, frame.rate, frame.at, frame.turn, frame.filler))
+
+    async def _hand_over(self, frame: Frame) -> None:
         count = len(frame.samples)
         if not count:
             return
@@ -195,10 +212,13 @@ class Volume:
 
     def scale(self, samples: Samples) -> Samples:
         """The samples as loud as they should be."""
+        gains: npt.NDArray[np.float32]
         if self._gain == self.target:
-            return (samples * np.float32(self._gain)).astype(np.int16)
-        way = self.target - self._gain
-        passed = self._step * np.arange(1, len(samples) + 1, dtype=np.float32)
-        gains = self._gain + np.sign(way) * np.minimum(passed, abs(way))
-        self._gain = self.target if passed[-1] >= abs(way) else float(gains[-1])
-        return (samples * gains).astype(np.int16)
+            gains = np.full(len(samples), self._gain, dtype=np.float32)
+        else:
+            way = self.target - self._gain
+            passed = self._step * np.arange(1, len(samples) + 1, dtype=np.float32)
+            gains = self._gain + np.copysign(np.minimum(passed, abs(way)), np.float32(way))
+            self._gain = self.target if passed[-1] >= abs(way) else float(gains[-1])
+        quieter: Samples = (samples * gains).astype(np.int16)
+        return quieter

@@ -1,0 +1,257 @@
+"""Barge-in: tells, while a reply plays, whether somebody is interrupting it or only coughs, agrees, or is our own echo.
+
+Only on lines that are full duplex. As soon as somebody speaks, the reply grows quieter, and the backend is asked to
+listen, if it can (capability `overhears`): then words and seconds decide together, as the plan says. Where it cannot,
+seconds of speech alone decide. Whoever has not interrupted some time after falling silent was not going to.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from vonad.engine import VoiceActivity, VoiceActivityDetector
+from vonad.frame import CAPTURE_RATE, Frame
+from vonad.session.echo import Echo, words
+from vonad.session.floor import Floor
+from vonad.session.mouth import Mouth
+from vonad.session.turn import Turn
+
+SPEECH_ON = 0.5
+SPEECH_OFF = 0.35
+"""Hysteresis on the detector's probability, as where the end of a turn is looked for."""
+
+ONSET_S = 0.1
+"""So much speech makes the reply quieter: less is a knock."""
+
+GAP_S = 0.3
+"""Pauses up to this long are part of the speech around them; longer ones begin a new count."""
+
+PHRASE_S = 0.7
+"""After a pause as long as this, a new sentence begins: what was said before interrupted nobody, and is left out."""
+
+PRE_ROLL_S = 0.5
+"""What was captured before the speech goes along: detectors are late, and first words count."""
+
+LONGEST_S = 15.0
+"""Speech that has not interrupted within this time never will: a television; the reply grows loud again."""
+
+ECHO_S = 0.8
+"""How much of a reply measures its echo where no words could tell it from the user."""
+
+
+class BargeIn:
+    """Open while a reply plays that may be interrupted.
+
+    interrupt: called once at most for each reply, with "speech" or "stop_word" and what the user has said so far,
+               PRE_ROLL_S before it included.
+    """
+
+    def __init__(self, floor: Floor, mouth: Mouth, interrupt: Callable[[str, tuple[Frame, ...]], None]) -> None:
+        rules = floor.plan.barge_in
+        self.echo = Echo(rules.margin_db)
+        self._rules = rules
+        self._stop_words = tuple(words(phrase) for phrase in rules.stop_words)
+        self._back_channels = tuple(words(phrase) for phrase in rules.back_channels)
+        self._floor = floor
+        self._mouth = mouth
+        self._interrupt = interrupt
+        self._turn: Turn | None = None
+        self._activity: VoiceActivity | None = None
+        self._window_s = 0.0
+        self._frames: deque[Frame] = deque()
+        self._frames_s = 0.0
+        self._words: tuple[str, ...] = ()
+        self._past_words: tuple[str, ...] = ()
+        self._said: tuple[str, ...] = ()
+        self._ours = self._meant = False
+        self._in_speech = False
+        self._ducked = False
+        self._speech_s = self._longest_s = 0.0
+        self._quiet_s = PHRASE_S
+
+    @property
+    def open(self) -> bool:
+        """Whether it wants what is captured."""
+        return self._turn is not None
+
+    @property
+    def ducked(self) -> bool:
+        """Whether the reply is quieter because somebody may be interrupting it."""
+        return self._ducked
+
+    def opened(self, turn: Turn, detector: VoiceActivityDetector | None) -> None:
+        """A reply begins to play. detector: tells speech from noise; without one words alone interrupt."""
+        line = self._floor.line
+        if line is None or not line.capabilities.full_duplex or not self._rules.enabled:
+            return
+        self._turn = turn
+        self._activity = None if detector is None else detector.stream()
+        self._window_s = 0.0 if detector is None else detector.window / CAPTURE_RATE
+        if not self._floor.capabilities.overhears:
+            self.echo = Echo(self._rules.margin_db)  # it is measured anew, so that a wrong measure cannot last
+        self._words = ()
+        self._in_speech = False
+        self._keep_only(0.0)
+        self._calm()
+
+    def closed(self) -> tuple[Frame, ...]:
+        """The reply is over. What somebody was saying who had not interrupted it yet: the beginning of what follows."""
+        said = tuple(self._frames) if self._ducked else ()
+        self._turn = None
+        self._resume()
+        self._keep_only(0.0)
+        return said
+
+    async def hear(self, frame: Frame) -> None:
+        """A captured frame, 16 kHz."""
+        turn = self._turn
+        if turn is None:
+            return
+        before = self._ducked
+        self._keep(frame)
+        if self._activity is not None:
+            for probability in self._activity.push(frame.samples):
+                self._count(probability, frame)
+        else:
+            self._wait(frame.seconds)
+        dialogue = self._floor.dialogue
+        if dialogue is not None and self._floor.capabilities.overhears:
+            if self._activity is None or (self._ducked and before):
+                await dialogue.overhear(frame)
+            elif self._ducked:
+                for kept in tuple(self._frames):
+                    if self._turn is turn:
+                        await dialogue.overhear(kept)
+        if self._turn is turn and self._ducked:
+            self._judge()
+
+    def overheard(self, text: str) -> None:
+        """Words so far."""
+        if self._turn is None:
+            return
+        if self._activity is None and words(text) != self._words:
+            self._quiet_s = 0.0
+            self._suspect()
+        self._words = words(text)
+        self._understand()
+        if self._ducked:
+            self._judge()
+
+    def stops(self, text: str) -> bool:
+        """Whether somebody who said this wants nothing but quiet."""
+        said = words(text)
+        return any(_find(said, stop) for stop in self._stop_words) and not _without(
+            said, self._stop_words + self._back_channels
+        )
+
+    # Speech
+
+    def _count(self, probability: float, frame: Frame) -> None:
+        self._in_speech = probability >= (SPEECH_OFF if self._in_speech else SPEECH_ON)
+        if not self._in_speech or not self._from_user(frame):
+            self._wait(self._window_s)
+            return
+        if self._quiet_s >= PHRASE_S and not self._meant:
+            self._keep_only(PRE_ROLL_S + ONSET_S)
+        if self._quiet_s > GAP_S:
+            self._speech_s = 0.0
+        self._quiet_s = 0.0
+        self._speech_s += self._window_s
+        self._longest_s = max(self._longest_s, self._speech_s)
+        if self._speech_s >= ONSET_S:
+            self._suspect()
+
+    def _from_user(self, frame: Frame) -> bool:
+        """By its loudness, until words have proven it."""
+        if not self._floor.capabilities.overhears and self._mouth.played_ms <= ECHO_S * 1000:
+            self.echo.measure(frame.samples)
+            return False
+        return self._meant or self.echo.louder(frame.samples)
+
+    def _wait(self, seconds: float) -> None:
+        self._quiet_s += seconds
+        if self._quiet_s >= self._rules.resume_s and self._ducked:
+            self._resume()
+
+    def _suspect(self) -> None:
+        if not self._ducked:
+            self._ducked = True
+            self._past_words = self._words
+            self._understand()
+            self._mouth.duck(on=True)
+
+    def _resume(self) -> None:
+        """It was nothing: loud again, and what was said does not count towards what will be."""
+        if self._ducked:
+            self._mouth.duck(on=False)
+        self._calm()
+
+    def _calm(self) -> None:
+        self._ducked = False
+        self._speech_s = self._longest_s = 0.0
+        self._quiet_s = PHRASE_S
+        self._said, self._ours, self._meant = (), False, False
+        self.echo.forget()
+
+    # Words
+
+    def _understand(self) -> None:
+        """What of the words is new, whether it is our own, and whether it does more than agree."""
+        past = len(self._past_words)
+        self._said = self._words[past:] if self._words[:past] == self._past_words else self._words
+        self._ours = self.echo.own(" ".join(self._said), self._mouth.spoken)
+        self._meant = not self._ours and bool(_without(self._said, self._back_channels))
+
+    def _judge(self) -> None:
+        rules = self._rules
+        enough_words = len(self._said) >= rules.words
+        enough_speech = self._longest_s >= rules.speech_s
+        if not self._floor.capabilities.overhears:
+            if enough_speech:
+                self._break_in("speech")
+        elif self._ours:
+            if enough_words:
+                self.echo.was_ours()
+                self._resume()
+        elif any(_find(self._said, stop) for stop in self._stop_words):
+            self._break_in("stop_word")
+        elif self._meant:
+            both = enough_words and (enough_speech or self._activity is None)
+            if both or (rules.need == "any" and (enough_words or enough_speech)):
+                self._break_in("speech")
+        if self._frames_s >= LONGEST_S:
+            self._mouth.duck(on=False)
+            self._keep_only(LONGEST_S)
+
+    def _break_in(self, source: str) -> None:
+        said = self.closed()
+        self._interrupt(source, said)
+
+    # What was captured
+
+    def _keep(self, frame: Frame) -> None:
+        self._frames.append(frame)
+        self._frames_s += frame.seconds
+        if not self._ducked:
+            self._keep_only(PRE_ROLL_S + ONSET_S)
+
+    def _keep_only(self, seconds: float) -> None:
+        while self._frames and self._frames_s - self._frames[0].seconds >= seconds:
+            self._frames_s -= self._frames.popleft().seconds
+
+
+def _find(said: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
+    """Whether a phrase occurs in what was said."""
+    length = len(phrase)
+    return length > 0 and any(said[at : at + length] == phrase for at in range(len(said) - length + 1))
+
+
+def _without(said: tuple[str, ...], phrases: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """What was said but for these phrases."""
+    left: list[str] = []
+    at = 0
+    while at < len(said):
+        found = max((len(phrase) for phrase in phrases if said[at : at + len(phrase)] == phrase), default=0)
+        if not found:
+            left.append(said[at])
+        at += found or 1
+    return tuple(left)
