@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vonad import Component, Frame, Host, Line, LineCapabilities, Transport, VonadError, Wake
 from vonad_wav.microphone import WavMicrophone
@@ -30,14 +30,27 @@ class WavSettings(BaseModel):
     realtime: bool = Field(
         default=True, description="Hear and play at the pace of the clock; false: as fast as vonad can."
     )
+    full_duplex: bool = Field(
+        default=False,
+        description="Hear the recording also while it is answered, as a satellite without an echo does: speech in it "
+        "interrupts. Needs realtime.",
+    )
+
+    @model_validator(mode="after")
+    def _in_time(self) -> "WavSettings":
+        if self.full_duplex and not self.realtime:
+            raise ValueError("full_duplex needs realtime = true: nobody can speak over a reply that takes no time")
+        return self
 
 
 class WavLine(Line):
     """The one satellite of a wav transport, for as long as that is open."""
 
-    def __init__(self, satellite: str, microphone: WavMicrophone, speaker: WavSpeaker) -> None:
+    def __init__(
+        self, satellite: str, microphone: WavMicrophone, speaker: WavSpeaker, *, full_duplex: bool = False
+    ) -> None:
         self.satellite = satellite
-        self.capabilities = LineCapabilities(playback_rate=PLAYBACK_RATE, position=True)
+        self.capabilities = LineCapabilities(playback_rate=PLAYBACK_RATE, full_duplex=full_duplex, position=True)
         self._microphone = microphone
         self._speaker = speaker
 
@@ -63,8 +76,9 @@ class WavLine(Line):
 
     def show(self, state: str, *, opened_by: Wake | None = None) -> None:
         if state == "listening":
-            self._microphone.listen(begin=opened_by is not None)
-        else:
+            if opened_by is not None or not self.capabilities.full_duplex:
+                self._microphone.listen(begin=opened_by is not None)
+        elif state == "idle" or not self.capabilities.full_duplex:
             self._microphone.shut()
 
 
@@ -92,7 +106,8 @@ class Wav(Component[WavSettings], Transport):
 
     async def lines(self) -> AsyncIterator[Line]:
         if not self._closed.is_set():
-            yield WavLine(self.host.name, self._microphone, self._speaker)
+            full_duplex = self.settings.full_duplex
+            yield WavLine(self.host.name, self._microphone, self._speaker, full_duplex=full_duplex)
         await self._closed.wait()
 
 

@@ -273,3 +273,30 @@ async def test_a_full_disk_is_said(tmp_path):
         with pytest.raises(VonadError, match="No space left on device") as raised:
             await speaker.drained()
     assert raised.value.code == "transport_send_failed"
+
+
+async def test_in_full_duplex_the_recording_goes_on_while_it_is_answered(line, tmp_path):
+    said = tone(0.3, 16_000)
+    async with line(microphone=[file(tmp_path / "a.wav", said, 16_000)], full_duplex=True) as desk:
+        assert desk.capabilities.full_duplex
+        desk.show("listening", opened_by=WAKE)
+        begin = await heard(desk, 0.1)
+        desk.show("processing")
+        desk.show("responding")
+        desk.show("listening", opened_by=None)  # somebody has broken in
+        sound = np.concatenate((begin, await heard(desk, 0.3)))
+        sound = sound[np.flatnonzero(sound)[0] - 1 :][: len(said)]
+        np.testing.assert_array_equal(sound, said)
+
+
+async def test_in_full_duplex_what_is_left_of_a_recording_ends_with_its_conversation(line, tmp_path):
+    async with line(microphone=[file(tmp_path / "a.wav", tone(1.0, 16_000), 16_000)], full_duplex=True) as desk:
+        desk.show("listening", opened_by=WAKE)
+        assert (await heard(desk, 0.1)).any()
+        desk.show("idle")
+        assert not (await heard(desk, 0.1)).any()
+
+
+def test_full_duplex_needs_realtime():
+    with pytest.raises(ValueError, match="full_duplex needs realtime = true"):
+        WavSettings(full_duplex=True, realtime=False)
