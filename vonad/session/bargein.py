@@ -81,7 +81,8 @@ class BargeIn:
     def opened(self, turn: Turn, detector: VoiceActivityDetector | None) -> None:
         """A reply begins to play. detector: tells speech from noise; without one words alone interrupt."""
         line = self._floor.line
-        if line is None or not line.capabilities.full_duplex or not self._rules.enabled:
+        may = self._rules.enabled and self._mouth.interruptible
+        if line is None or not line.capabilities.full_duplex or not may:
             return
         self._turn = turn
         self._activity = None if detector is None else detector.stream()
