@@ -89,7 +89,11 @@ class SpeechToText(ABC):
 
     @abstractmethod
     def listen(self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences) -> AsyncIterator[Heard]:
-        """Consume frames (16 kHz) while they arrive; yield partial texts, then exactly one final when they end."""
+        """Consume frames (16 kHz) while they arrive; yield partial texts, then exactly one final when they end.
+
+        A partial text told again still stands: at a pause it says that these are the words of all that was heard, and
+        a whole sentence need not wait for a longer silence.
+        """
 
 
 class TextToSpeech(ABC):

@@ -90,7 +90,7 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
     async def listen(
         self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
     ) -> AsyncIterator[Heard]:
-        """Partial texts, then what was said: empty when it was none of the sentences.
+        """Partial texts, each again while it stands, then what was said: empty when it was none of the sentences.
 
         Raises capability_unsupported for a language other than English, unsupported_audio_format for frames of
         another rate than 16 kHz.

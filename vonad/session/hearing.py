@@ -88,7 +88,7 @@ class Hearing:
             reason = self.over()
             if reason is not None:
                 return reason
-        return None
+        return self.over() if self.pausing else None
 
     def told(self, verdict: Verdict | None) -> None:
         """The words so far have come, or come again; None: there are none. They cover no more than was pushed."""
@@ -102,7 +102,7 @@ class Hearing:
             verdict = self._verdict if self.current else None
             if quiet >= self._silence and verdict != "partial":
                 return "silence"
-            if verdict == "complete" and quiet >= self._complete:
+            if verdict == "complete" and (quiet >= self._complete or self._quiet_by(self._complete - quiet)):
                 return "semantic"
             if verdict == "partial" and quiet >= self._partial:
                 return "silence"
@@ -132,10 +132,19 @@ class Hearing:
 
     def _trailing(self) -> int:
         """Samples up to the last one judged that only the detector still took for speech."""
-        sound = np.concatenate([frame.samples for frame in self._recent])
-        known = len(sound) - (self._pushed - self._judged)
-        quiet = quiet_behind(sound[max(0, known - round(REMEMBERED_S * CAPTURE_RATE)) : known])
+        quiet = quiet_behind(self._sound(but=self._pushed - self._judged))
         return max(min(quiet, round(LAG_S * CAPTURE_RATE)), self._window)
+
+    def _quiet_by(self, lacking: int) -> bool:
+        """Whether the samples that the detector has not judged yet are as many as are lacking, and quiet too."""
+        waiting = self._pushed - self._judged
+        return waiting >= lacking and quiet_behind(self._sound()) >= waiting
+
+    def _sound(self, *, but: int = 0) -> Samples:
+        """The last seconds, without so many samples at their end."""
+        sound = np.concatenate([frame.samples for frame in self._recent])
+        end = len(sound) - but
+        return sound[max(0, end - round(REMEMBERED_S * CAPTURE_RATE)) : end]
 
 
 def quiet_behind(sound: Samples) -> int:

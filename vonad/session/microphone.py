@@ -34,6 +34,7 @@ class Microphone:
         self._words = self._considered = ""
         self._verdict: Verdict | None = None
         self._captured: deque[Frame] = deque()
+        self._kept = len(floor.plan.backends) > 1
         self._room = 0
 
     @property
@@ -48,7 +49,10 @@ class Microphone:
 
     @property
     def captured(self) -> Sequence[Frame]:
-        """The sound of the turn so far, what was captured before it included; the last `maximum_s` of it."""
+        """The sound of the turn so far, what was captured before it included; the last `maximum_s` of it.
+
+        Nothing, where there is no other backend that it could be given to.
+        """
         return tuple(self._captured)
 
     def open(self, turn: Turn, pre_roll: Iterable[Frame]) -> None:
@@ -63,15 +67,16 @@ class Microphone:
         self._room = round(endpointing.maximum_s * CAPTURE_RATE)
         self._early = deque(maxlen=EARLY)
         for frame in pre_roll:
-            self._keep(frame)
+            if self._kept:
+                self._keep(frame)
             self._early.append(frame)
         turn.ended.add_done_callback(lambda _: captured.clear())
         self._watch(turn, endpointing.no_speech_s)
         self._floor.spawn(self._take_up(turn), "microphone")
 
     def close(self) -> None:
-        """Hear no more of this turn."""
-        self._early = None
+        """Hear no more of this turn; what was measured in it is forgotten."""
+        self._early = self._hearing = None
         self._floor.drop_timer("frames")
 
     async def hear(self, frame: Frame) -> None:
@@ -80,7 +85,8 @@ class Microphone:
         turn = floor.turn
         if turn is None or floor.machine.state is not State.LISTENING:
             return
-        self._keep(frame)
+        if self._kept:
+            self._keep(frame)
         if self._early is not None:
             self._early.append(frame)
         else:
