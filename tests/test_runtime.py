@@ -202,7 +202,7 @@ async def test_an_announcement_opens_a_session_of_its_own_and_is_acknowledged(tm
         assert home.house.say("desk", "dinner is ready", id="a1") == "a1"
         await home.until("session.closed")
         assert line.sound
-        assert home.told("say.finished")[0].data == {"id": "a1", "ok": True, "reason": ""}
+        assert home.told("say.finished")[0].data == {"id": "a1", "ok": True, "reason": "", "state": "finished"}
         assert [event.data["reason"] for event in home.told("session.closed")] == ["backend_finished"]
 
 

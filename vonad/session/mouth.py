@@ -1,15 +1,16 @@
 """The mouth: speaks for the turn that has the floor, and for the house itself, on one line."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from vonad.errors import VonadError
-from vonad.session.announcement import Announcement, Announcements
+from vonad.session.announcement import Announcement, Announcements, Ending, finished
+from vonad.session.chime import Chime
 from vonad.session.floor import Floor
+from vonad.session.house_voice import HouseVoice, put
 from vonad.session.machine import State, Trigger
+from vonad.session.means import CueName
 from vonad.session.turn import Turn
 from vonad.session.utterance import Utterance
-from vonad.streams import closing
 
 STALLED_S = 5.0
 """Silence in the middle of a reply after which its backend is taken to have lost the thread."""
@@ -19,14 +20,19 @@ class Mouth:
     """One utterance at a time.
 
     over: called when a turn's reply has been heard to its end, or cannot be.
+    cut:  interrupts what is being said, told on whose account; set by whoever can.
     """
 
     def __init__(self, floor: Floor, over: Callable[[Turn], None]) -> None:
         self.announcements = Announcements()
         self.announcing: Announcement | None = None
+        self.chime = Chime(floor)
+        self.cut: Callable[[str], object] = lambda source: None
         self._floor = floor
         self._over = over
+        self._voice = HouseVoice(floor)
         self._utterance: Utterance | None = None
+        self._trouble = ""
 
     @property
     def sounded(self) -> bool:
@@ -48,6 +54,13 @@ class Mouth:
         if self._utterance is not None:
             self._utterance.duck(on=on)
 
+    @property
+    def interruptible(self) -> bool:
+        """Whether somebody who speaks may cut short what is being said."""
+        return self.announcing is None or self.announcing.interruptible
+
+    # The reply
+
     def speech(self, turn: Turn) -> Utterance | None:
         """Where this turn's sound goes; None in a session of text."""
         floor = self._floor
@@ -67,50 +80,103 @@ class Mouth:
             turn.heard = turn.reply
             self._over(turn)
 
-    def own_words(self, turn: Turn, text: str) -> None:
-        """Say something of the house's own, and end the reply with it."""
-        turn.generated.append(text)
-        self._floor.tell("reply.complete", {"turn_id": turn.id, "text": turn.reply})
-        self._floor.spawn(self._speak(turn, text), "own words")
-
     def silence(self, *, but: str = "\n") -> str:
-        """Take away the right to speak, and stop what is done for the turn but for tasks of this name; what was heard."""
+        """Take away the right to speak, stop what is done for the turn but for tasks of this name; what was heard."""
+        floor = self._floor
         utterance, self._utterance = self._utterance, None
-        self._floor.cancel_turn_tasks(but=but)
-        self._floor.drop_timer("stalled")
+        floor.cancel_turn_tasks(but=but)
+        floor.drop_timer("stalled")
         if self.announcing is not None:
-            self.said(self.announcing, ok=False, reason="interrupted")
+            failed = floor.turn is not None and floor.turn.failed
+            self.said(self.announcing, "failed" if failed else "cancelled", self._trouble or "interrupted")
         return utterance.heard() if utterance is not None else ""
 
-    def said(self, announcement: Announcement, *, ok: bool, reason: str = "") -> None:
+    # The house's own words and sounds
+
+    def own_words(self, turn: Turn, text: str, *, key: str = "") -> None:
+        """Say something of the house's own, and end the reply with it.
+
+        key: which of PHRASES it is: should no voice be left, it may have been spoken before.
+        """
+        self._trouble = ""
+        turn.generated.append(text)
+        self._floor.tell("reply.complete", {"turn_id": turn.id, "text": turn.reply})
+        self._floor.spawn(self._speak(turn, text, key), "own words")
+
+    async def last_words(self, key: str) -> None:
+        """Play one of PHRASES as it was spoken before, else the sound of an error; outside of any turn."""
+        await self.chime.play(self._voice.ready(key))
+
+    def cue(self, name: CueName, turn: Turn) -> None:
+        """A short sound of this turn's: no part of its reply, and nothing waits for it."""
+        frames = self._floor.means.cues.cue(name)
+        if name == "wake":
+            self.chime.beside_microphone(frames)
+        elif frames and (utterance := self.speech(turn)) is not None:
+            self._floor.spawn(put(turn, utterance, frames, filler=True), "chime")
+
+    # Announcements
+
+    def expect(self, announcement: Announcement) -> None:
+        """One more to say. Raises overload."""
+        waiting = self.announcements
+        if waiting.full:
+            raise VonadError("overload", f"{len(waiting)} announcements wait already", op="say", retryable=True)
+        announcement.withdraw = self.withdraw
+        waiting.put(announcement)
+
+    def said(self, announcement: Announcement, state: Ending, reason: str = "") -> None:
         """Acknowledge an announcement."""
-        self.announcing = None
-        self._floor.tell("say.finished", {"id": announcement.id, "ok": ok, "reason": reason})
-        if not announcement.done.done():
-            announcement.done.set_result(ok)
+        if self.announcing is announcement:
+            self.announcing = None
+        if announcement.end(state, reason):
+            self._floor.tell("say.finished", finished(announcement))
 
     def forget(self, reason: str) -> int:
-        """Drop what waits to be announced; how many that were."""
+        """Drop what waits to be announced, because somebody wants quiet; how many that were."""
         count = len(self.announcements)
         while (waiting := self.announcements.next()) is not None:
-            self._floor.tell("say.finished", {"id": waiting.id, "ok": False, "reason": reason})
-            if not waiting.done.done():
-                waiting.done.set_result(False)
+            self.said(waiting, "cancelled", reason)
         return count
 
-    async def _speak(self, turn: Turn, text: str) -> None:
-        floor = self._floor
+    def withdraw(self, announcement: Announcement) -> None:
+        """Somebody does not want it said any more."""
+        if self.announcements.remove(announcement):
+            self.said(announcement, "cancelled", "cancelled")
+        elif self.announcing is announcement:
+            self._trouble = "cancelled"
+            self.cut("cancel")
+
+    def hold(self) -> None:
+        """The session ends: what is being announced now is said again later if it is durable, else it has failed."""
+        playing, self.announcing = self.announcing, None
+        if playing is None:
+            return
+        if playing.durable and playing.give_back is not None:
+            playing.state = "queued"
+            self.announcements.put(playing)
+        else:
+            self.said(playing, "failed", "the session ended")
+
+    def give_back(self) -> None:
+        """The session is over: what waits is another one's to say."""
+        while (waiting := self.announcements.next()) is not None:
+            if waiting.give_back is not None:
+                waiting.give_back(waiting)
+            else:
+                self.said(waiting, "failed", "the session ended")
+
+    # Sound
+
+    async def _speak(self, turn: Turn, text: str, key: str) -> None:
         utterance = self.speech(turn)
         if utterance is None:
             await self.complete(turn)
             return
-        await utterance.sentence(text)
-        try:
-            async with closing(floor.means.voice(text, floor.plan.language, floor.plan.style)) as frames:
-                async for frame in frames:
-                    await utterance.put(replace(frame, turn=turn.number))
-        except VonadError as error:
-            floor.tell_error(error, "tts")
+        if self.announcing is not None:
+            self.announcing.state = "playing"
+        trouble = await self._voice.say(turn, utterance, text, key=key, announcement=self.announcing)
+        self._trouble = trouble or self._trouble
         await utterance.end()
 
     def _first_sound(self, turn: Turn) -> None:
@@ -144,6 +210,7 @@ class Mouth:
             await utterance.run()
         except VonadError as error:
             ok = False
+            self._trouble = "the satellite failed"
             floor.tell_error(error, "play")
         if self._utterance is not utterance:
             return
@@ -154,5 +221,5 @@ class Mouth:
             floor.mark(turn, "playback_finished")
             floor.tell("playback.finished", {"ok": ok, "played_ms": round(utterance.played_s * 1000)})
         if self.announcing is not None:
-            self.said(self.announcing, ok=ok and utterance.sounded, reason="" if ok else "the satellite failed")
+            self.said(self.announcing, "failed" if self._trouble else "finished", self._trouble)
         self._over(turn)
