@@ -229,9 +229,9 @@ def test_a_plugin_that_breaks_when_loaded_again_is_out_with_the_reason(drop_in: 
 def test_unloading_takes_offers_and_hooks_away(drop_in: DropIn, load: Load):
     drop_in("deny", a_skill("deny") + DENY)
     plugins = load()
-    assert plugins.hook.review_skill_call(call=SkillCall("1", "x", {}), session=SESSION) == Deny("no")
+    assert asked(plugins, "review_skill_call", call=SkillCall("1", "x", {}), session=SESSION) == Deny("no")
     plugins.unload("deny")
-    assert plugins.hook.review_skill_call(call=SkillCall("1", "x", {}), session=SESSION) is None
+    assert asked(plugins, "review_skill_call", call=SkillCall("1", "x", {}), session=SESSION) is None
     assert plugins.offers == {}
     assert "deny" not in [status.name for status in plugins.statuses]
     with pytest.raises(VonadError, match="there is no plugin 'deny'"):
@@ -260,6 +260,11 @@ def test_a_kind_that_nobody_offers_gets_the_nearest_or_the_reason(drop_in: DropI
         plugins.offer("skills", "broken")
 
 
+def asked(plugins: Plugins, hook: str, **about: object) -> object:
+    """The first answer, as policy takes it."""
+    return next((answer for _, say in plugins.hook.says(hook) if (answer := say(**about)) is not None), None)
+
+
 DENY = """
 from vonad import Deny
 
@@ -284,12 +289,14 @@ def test_the_own_policy_answers_last_and_the_last_plugin_first(drop_in: DropIn, 
     plugins = load()
     plugins.register_policy(OwnPolicy())
     call = SkillCall("1", "x", {})
-    assert plugins.hook.review_skill_call(call=call, session=SESSION) == Allow()
+    assert asked(plugins, "review_skill_call", call=call, session=SESSION) == Allow()
     drop_in("b_deny", "from vonad import hookimpl" + DENY)
     drop_in("c_deny", "from vonad import hookimpl" + DENY.replace("no", "never"))
     later = load()
     later.register_policy(OwnPolicy())
-    assert later.hook.review_skill_call(call=call, session=SESSION) == Deny("never")
+    assert asked(later, "review_skill_call", call=call, session=SESSION) == Deny("never")
+    told = [plugin for plugin, _ in later.hook.says("review_skill_call")]
+    assert told == ["c_deny", "b_deny", "a_silent", "vonad's own policy"]
     assert status(later, "c_deny").offers == ("hook:review_skill_call",)
 
 
@@ -297,9 +304,9 @@ def test_what_a_policy_hook_raises_comes_out_of_the_call(drop_in: DropIn, load: 
     drop_in("bad", "from vonad import hookimpl\n@hookimpl\ndef plan_session(wake):\n    raise LookupError('mine')\n")
     plugins = load()
     with pytest.raises(LookupError, match="mine"):
-        plugins.hook.plan_session(wake=WAKE, active=[])
-    assert plugins.hook.rewrite_user_text(text="x", session=SESSION) is None
-    assert plugins.hook.rewrite_reply(text="x", session=SESSION) is None
+        asked(plugins, "plan_session", wake=WAKE, active=[])
+    assert asked(plugins, "rewrite_user_text", text="x", session=SESSION) is None
+    assert asked(plugins, "rewrite_reply", text="x", session=SESSION) is None
 
 
 def test_a_policy_may_wrap_the_others(drop_in: DropIn, load: Load):
@@ -308,13 +315,13 @@ def test_a_policy_may_wrap_the_others(drop_in: DropIn, load: Load):
         "from vonad import hookimpl\n@hookimpl(wrapper=True)\ndef rewrite_reply(text):\n"
         "    answer = yield\n    return (answer or text).upper()\n",
     )
-    assert load().hook.rewrite_reply(text="x", session=SESSION) == "X"
+    assert asked(load(), "rewrite_reply", text="x", session=SESSION) == "X"
 
 
 def test_every_hook_is_in_the_guide():
     guide = (ROOT / "docs" / "plugins.md").read_text()
     hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.GROUP}_spec")]
-    assert len(hooks) == 9
+    assert len(hooks) == 11
     for hook in hooks:
         arguments = getattr(hookspecs, hook).__code__.co_varnames
         assert f"`{hook}({', '.join(arguments)})`" in guide, hook

@@ -124,7 +124,7 @@ def test_a_plugin_with_a_fault_is_out_with_the_reason_and_nothing_of_it_remains(
 def test_a_plugin_that_is_out_has_no_say_in_policy(loaded: Callable[[str], tuple[Plugins, str]]):
     source = HEAD + "@hookimpl\ndef rewrite_reply(text): return 'mine'\n@hookimpl\ndef register_skills(): 1 / 0\n"
     plugins, _ = loaded(source)
-    assert plugins.hook.rewrite_reply(text="x", session=None) is None  # type: ignore[arg-type]
+    assert list(plugins.hook.says("rewrite_reply")) == []
 
 
 def test_the_owner_s_interrupt_is_no_plugin_s_fault(loaded: Callable[[str], tuple[Plugins, str]]):

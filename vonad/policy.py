@@ -1,28 +1,50 @@
 """Policy: what plugins decide, asked through their hooks. Fails closed: a hook that raises refuses, and is reported."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from types import CoroutineType
+from typing import Protocol, TypeGuard, TypeVar, get_args
 
+from vonad.clock import Clock, SystemClock
+from vonad.control import Continue, ControlEvent, Decision, FallBack, FallbackReason, Ignore, InjectContext
 from vonad.errors import VonadError
 from vonad.hookspecs import hookimpl
-from vonad.plan import Plan, Refusal, SessionView, Wake
-from vonad.skill import Allow, Deny, SkillCall
+from vonad.plan import ContextEvent, Plan, Refusal, SessionView, Wake
+from vonad.skill import Allow, Confirm, Deny, DenyKind, Risk, SkillCall
+
+SLOW_S = 0.1
+"""A hook that takes longer is reported: the whole house waits for it."""
+
+TIMEOUT_S = 5.0
+"""An answer that took longer counts as a refusal. Nothing can stop a plain function before it returns."""
+
+REPORT_S = 60.0
+"""How often at most the same hook of the same plugin is reported for being slow."""
+
+LONGEST_TEXT = 20_000
+"""Characters that a rewritten text may have."""
+
+FALLS_BACK: frozenset[FallbackReason] = frozenset({"backend_unavailable", "control_rejected", "silence", "interrupted"})
+"""Why the next backend takes over, unless a plugin decides otherwise. A skill would fail with the next one too."""
+
+T = TypeVar("T")
 
 
 class PolicyHooks(Protocol):
-    """The hooks of all plugins together, first answer wins."""
+    """The hooks of all plugins together."""
 
-    def plan_session(self, *, wake: Wake, active: Sequence[SessionView]) -> object: ...
-    def review_skill_call(self, *, call: SkillCall, session: SessionView) -> object: ...
-    def rewrite_user_text(self, *, text: str, session: SessionView) -> object: ...
-    def rewrite_reply(self, *, text: str, session: SessionView) -> object: ...
+    def says(self, hook: str) -> Sequence[tuple[str, Callable[..., object]]]:
+        """Who has a say in it, as (plugin, what to call with the hook's arguments by name), in the order of asking."""
 
 
 class DefaultPolicy:
-    """The house's own answers, asked last: plan by the settings, let skills run, change no words."""
+    """The house's own answers, asked last: plan by the settings, have what is sensitive confirmed, change no words.
 
-    def __init__(self, plan: Callable[[Wake], Plan]) -> None:
+    risk: of the skill of this name; None: there is none.
+    """
+
+    def __init__(self, plan: Callable[[Wake], Plan], *, risk: Callable[[str], Risk | None]) -> None:
         self._plan = plan
+        self._risk = risk
 
     @hookimpl(trylast=True)
     def plan_session(self, wake: Wake) -> Plan:
@@ -30,65 +52,152 @@ class DefaultPolicy:
         return self._plan(wake)
 
     @hookimpl(trylast=True)
-    def review_skill_call(self) -> Allow:
-        """Skills may run."""
-        return Allow()
+    def review_skill_call(self, call: SkillCall) -> Allow | Confirm:
+        """Skills may run; a sensitive one once the user has said yes to just this."""
+        return Confirm(question(call)) if self._risk(call.name) == "sensitive" else Allow()
+
+    @hookimpl(trylast=True)
+    def review_control_event(self) -> Continue:
+        """Backends may do what they do."""
+        return Continue()
+
+    @hookimpl(trylast=True)
+    def should_fall_back(self, reason: FallbackReason) -> bool:
+        """When the backend is at fault, not when a skill is."""
+        return reason in FALLS_BACK
 
 
 class Policy:
-    """Asks the hooks and checks what they answer.
+    """Asks the hooks, the first answer that is not None counts, and checks what they answer.
 
-    report: told (hook, error) of each hook that raised or answered nonsense.
+    report: told (hook, error) of each hook that raised, answered nonsense or was slow; the error names the plugin.
     """
 
-    def __init__(self, hooks: PolicyHooks, report: Callable[[str, Exception], None]) -> None:
+    def __init__(
+        self, hooks: PolicyHooks, report: Callable[[str, VonadError], None], *, clock: Clock | None = None
+    ) -> None:
         self._hooks = hooks
         self._report = report
+        self._clock = clock or SystemClock()
+        self._slow: dict[tuple[str, str], float] = {}
 
     def plan(self, wake: Wake, active: Sequence[SessionView]) -> Plan | Refusal:
         """What a wake becomes."""
+        hook = "plan_session"
         try:
-            answer = self._hooks.plan_session(wake=wake, active=active)
-            if isinstance(answer, Plan | Refusal):
-                return answer
-            raise _unexpected("plan_session", "a Plan or a Refusal", answer)
-        except Exception as error:  # a plugin's fault must not become the house's
-            self._report("plan_session", error)
-            return Refusal("hook_denied", f"plan_session failed: {error}")
+            return self._decided(hook, "a Plan or a Refusal", _is_plan, wake=wake, active=active)
+        except VonadError as error:
+            self._report(hook, error)
+            return Refusal("hook_denied", error.message)
 
-    def review(self, call: SkillCall, session: SessionView) -> Allow | Deny:
+    def review(self, call: SkillCall, session: SessionView) -> Allow | Deny | Confirm:
         """Whether a skill may run."""
+        hook = "review_skill_call"
         try:
-            answer = self._hooks.review_skill_call(call=call, session=session)
-            if isinstance(answer, Allow | Deny):
-                return answer
-            raise _unexpected("review_skill_call", "Allow or Deny", answer)
-        except Exception as error:  # as above
-            self._report("review_skill_call", error)
-            return Deny(f"review_skill_call failed: {error}")
+            return self._decided(hook, "Allow, Deny or Confirm", _is_verdict, call=call, session=session)
+        except VonadError as error:
+            self._report(hook, error)
+            return Deny(error.message, "timeout" if error.code == "hook_timeout" else "error")
+
+    def control(self, event: ControlEvent, session: SessionView) -> Decision:
+        """What becomes of something that a backend did; what nobody could decide is ignored."""
+        hook = "review_control_event"
+        try:
+            return self._decided(hook, "a Decision", _is_decision, event=event, session=session)
+        except VonadError as error:
+            self._report(hook, VonadError("control_rejected", error.message, op=hook))
+            return Ignore()
+
+    def should_fall_back(self, reason: FallbackReason, session: SessionView) -> bool:
+        """Whether the next backend takes over."""
+        hook = "should_fall_back"
+        try:
+            return self._decided(hook, "True or False", _is_bool, reason=reason, session=session)
+        except VonadError as error:
+            self._report(hook, error)
+            return False
 
     def user_text(self, text: str, session: SessionView) -> str:
         """What is answered in place of what was said. Raises hook_denied."""
-        return self._rewritten(
-            "rewrite_user_text", text, lambda: self._hooks.rewrite_user_text(text=text, session=session)
-        )
+        return self._rewritten("rewrite_user_text", text, session)
 
     def reply(self, text: str, session: SessionView) -> str:
         """What is spoken in place of what was generated. Raises hook_denied."""
-        return self._rewritten("rewrite_reply", text, lambda: self._hooks.rewrite_reply(text=text, session=session))
+        return self._rewritten("rewrite_reply", text, session)
 
-    def _rewritten(self, hook: str, text: str, ask: Callable[[], object]) -> str:
+    def _rewritten(self, hook: str, text: str, session: SessionView) -> str:
         try:
-            answer = ask()
-            if answer is None:
-                return text
-            if isinstance(answer, str):
-                return answer
-            raise _unexpected(hook, "a text or None", answer)
-        except Exception as error:  # as above
+            answer = self._asked(hook, f"a text of at most {LONGEST_TEXT}", _is_text, text=text, session=session)
+        except VonadError as error:
             self._report(hook, error)
-            raise VonadError("hook_denied", f"{hook} failed: {error}", op=hook) from error
+            raise VonadError("hook_denied", error.message, op=hook) from error
+        return text if answer is None else answer
+
+    def _decided(self, hook: str, wanted: str, fits: Callable[[object], TypeGuard[T]], **about: object) -> T:
+        answer = self._asked(hook, wanted, fits, **about)
+        if answer is None:
+            raise VonadError("plugin_error", f"nobody answered {hook}: not even vonad's own policy", op=hook)
+        return answer
+
+    def _asked(self, hook: str, wanted: str, fits: Callable[[object], TypeGuard[T]], **about: object) -> T | None:
+        """The first answer. Raises plugin_error, hook_timeout, naming the plugin."""
+        for plugin, say in self._hooks.says(hook):
+            begun = self._clock.monotonic()
+            try:
+                answer = say(**about)
+                if answer is not None and not fits(answer):
+                    if isinstance(answer, CoroutineType):
+                        answer.close()
+                    raise TypeError(f"it must return {wanted}, or None: got {answer!r:.200}")
+            # A plugin's fault must not become the house's, nor its end.
+            except (Exception, SystemExit, KeyboardInterrupt) as error:
+                message = f"{hook} of plugin {plugin} failed, which counts as no: {type(error).__name__}: {error}"
+                raise VonadError("plugin_error", message, op=hook) from error
+            self._timed(hook, plugin, self._clock.monotonic() - begun)
+            if answer is not None and fits(answer):
+                return answer
+        return None
+
+    def _timed(self, hook: str, plugin: str, took_s: float) -> None:
+        if took_s <= SLOW_S:
+            return
+        took = f"{hook} of plugin {plugin} took {took_s:.1f} s"
+        if took_s > TIMEOUT_S:
+            raise VonadError("hook_timeout", f"{took}, which counts as no: the limit is {TIMEOUT_S:g} s", op=hook)
+        now = self._clock.monotonic()
+        if now - self._slow.get((hook, plugin), now - REPORT_S) >= REPORT_S:
+            self._slow[hook, plugin] = now
+            message = f"{took}: everything waits for a hook; answer within {SLOW_S * 1000:g} ms"
+            self._report(hook, VonadError("plugin_error", message, op=hook))
 
 
-def _unexpected(hook: str, wanted: str, got: object) -> TypeError:
-    return TypeError(f"{hook} must return {wanted}: got {got!r:.200}")
+def question(call: SkillCall) -> str:
+    """What is asked before a sensitive skill runs: it names the skill and all that it is told to do."""
+    told = [call.name, *(f"{name} {value}" for name, value in call.arguments.items())]
+    return f"Shall I do this: {', '.join(told).replace('_', ' '):.200}?"
+
+
+def _is_plan(answer: object) -> TypeGuard[Plan | Refusal]:
+    return isinstance(answer, Plan | Refusal)
+
+
+def _is_verdict(answer: object) -> TypeGuard[Allow | Deny | Confirm]:
+    if isinstance(answer, Confirm):
+        return isinstance(answer.prompt, str) and bool(answer.prompt.strip())
+    if isinstance(answer, Deny):
+        return isinstance(answer.reason, str) and answer.kind in get_args(DenyKind)
+    return isinstance(answer, Allow)
+
+
+def _is_decision(answer: object) -> TypeGuard[Decision]:
+    if isinstance(answer, InjectContext):
+        return isinstance(answer.event, ContextEvent)
+    return isinstance(answer, Ignore | Continue | FallBack)
+
+
+def _is_bool(answer: object) -> TypeGuard[bool]:
+    return isinstance(answer, bool)
+
+
+def _is_text(answer: object) -> TypeGuard[str]:
+    return isinstance(answer, str) and len(answer) <= LONGEST_TEXT

@@ -66,8 +66,8 @@ class Runtime:
         self._bus = bus
         self._journal = journal
         self._clock = clock
-        self._policy = Policy(plugins.hook, self._hook_failed)
-        plugins.register_policy(DefaultPolicy(lambda wake: plan_wake(self.settings, wake)))
+        self._policy = Policy(plugins.hook, self._hook_failed, clock=clock)
+        plugins.register_policy(DefaultPolicy(lambda wake: plan_wake(self.settings, wake), risk=parts.catalogue.risk))
         self.lines = Lines(parts, bus=bus, clock=clock, wake=self.wake)
         self.sessions = Sessions(
             parts,
@@ -260,10 +260,9 @@ class Runtime:
         log.warning("the circuit breaker of engine %s is %s", name, state)
         self._bus.publish(Event("breaker.state", {"name": name, "state": state}))
 
-    def _hook_failed(self, hook: str, error: Exception) -> None:
-        message = f"policy hook {hook} failed: {type(error).__name__}: {error}"
-        log.error("%s", message)
-        self._bus.publish(Event("error", {"code": "plugin_error", "message": message, "op": hook}))
+    def _hook_failed(self, hook: str, error: VonadError) -> None:
+        log.error("policy: %s", error.message)
+        self._bus.publish(Event("error", {"code": error.code, "message": error.message, "op": hook}))
 
 
 class RuntimeVoice(Voice):

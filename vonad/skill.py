@@ -13,6 +13,10 @@ from vonad.sentences import Sentence
 Risk = Literal["read", "reversible", "sensitive"]
 """What a skill may do: look; change what can be changed back; anything else."""
 
+DenyKind = Literal["policy", "safety", "schema", "timeout", "error"]
+"""Why a call is refused: a rule of the house; it would do harm; its arguments do not fit, or nothing has its name; who
+was to decide took too long; who was to decide, or to write it down, failed."""
+
 
 class NoArgs(BaseModel):
     """For skills that take nothing."""
@@ -43,7 +47,7 @@ class Deny:
     """
 
     reason: str
-    kind: Literal["policy", "safety", "schema", "timeout", "error"] = "policy"
+    kind: DenyKind = "policy"
 
 
 @dataclass(frozen=True, slots=True)

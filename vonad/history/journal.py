@@ -54,6 +54,11 @@ class Journal:
     # How it is
 
     @property
+    def enabled(self) -> bool:
+        """Whether anything is to be kept at all."""
+        return self._writer is not None
+
+    @property
     def healthy(self) -> bool:
         """Whether what is written is kept."""
         return self._file is None or self._file.healthy
@@ -145,7 +150,7 @@ class Journal:
         return self._write("audit", rows, durable=risk != "read")
 
     def skill_ended(self, call_id: str, outcome: str, duration_ms: float, detail: str) -> asyncio.Future[bool]:
-        """What came of it: done, failed, timeout, rejected or cancelled."""
+        """What came of it: done, failed, timeout, rejected, asked (it waits for the user's yes) or cancelled."""
         return self._write("audit", writes.skill_ended(call_id, outcome, duration_ms, detail), durable=False)
 
     # Reading

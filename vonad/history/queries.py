@@ -176,7 +176,7 @@ def _detail(connection: sqlite3.Connection, row: sqlite3.Row) -> TurnDetail:
 def _skills(connection: sqlite3.Connection, turn_ids: list[str]) -> dict[str, list[str]]:
     """The skills that ran in each turn, in order; what was refused did not run."""
     rows = connection.execute(
-        "SELECT turn_id, name FROM audit WHERE outcome <> 'rejected' "
+        "SELECT turn_id, name FROM audit WHERE outcome NOT IN ('rejected', 'asked') "
         "AND turn_id IN (SELECT value FROM json_each(?)) ORDER BY id",
         (json.dumps(turn_ids),),
     )

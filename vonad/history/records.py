@@ -46,8 +46,8 @@ class TurnView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillRun:
-    """One attempt to run a skill. outcome: started while it runs, then done, failed, timeout, rejected, cancelled or
-    unknown (a crash came between)."""
+    """One attempt to run a skill. outcome: started while it runs, then done, failed, timeout, rejected, asked (the user
+    was, and the yes is another attempt), cancelled or unknown (a crash came between)."""
 
     call_id: str
     name: str

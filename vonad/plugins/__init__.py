@@ -12,13 +12,12 @@ import pluggy
 from vonad import hookspecs
 from vonad.errors import VonadError
 from vonad.hookspecs import GROUP
-from vonad.plan import SessionView, Wake
 from vonad.plugins.api_version import api_fault
 from vonad.plugins.fault import sentence
 from vonad.plugins.hook import REGISTER, Hook
 from vonad.plugins.offer import Group, Offer, OfferDesk
 from vonad.plugins.origin import Candidate, Origin, candidates
-from vonad.skill import SkillCall
+from vonad.plugins.relay import PolicyRelay
 
 __all__ = ["Group", "Offer", "PluginStatus", "Plugins", "PolicyRelay"]
 
@@ -43,32 +42,6 @@ class PluginStatus:
     offers: tuple[str, ...] = ()
     running: bool = False
     reason: str = ""
-
-
-class PolicyRelay:
-    """The policy hooks of all plugins together: the first answer that is not None, the plugin loaded last asked first.
-
-    What a hook raises, and nonsense that it returns, comes out of the call as it is.
-    """
-
-    def __init__(self, hooks: pluggy.HookRelay) -> None:
-        self._hooks = hooks
-
-    def plan_session(self, *, wake: Wake, active: Sequence[SessionView]) -> object:
-        """See hookspecs."""
-        return self._hooks.plan_session(wake=wake, active=active)
-
-    def review_skill_call(self, *, call: SkillCall, session: SessionView) -> object:
-        """See hookspecs."""
-        return self._hooks.review_skill_call(call=call, session=session)
-
-    def rewrite_user_text(self, *, text: str, session: SessionView) -> object:
-        """See hookspecs."""
-        return self._hooks.rewrite_user_text(text=text, session=session)
-
-    def rewrite_reply(self, *, text: str, session: SessionView) -> object:
-        """See hookspecs."""
-        return self._hooks.rewrite_reply(text=text, session=session)
 
 
 class Plugins:

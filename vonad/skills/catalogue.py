@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vonad.errors import VonadError
 from vonad.sentences import Sentences, SkillSentences, sentences_of
-from vonad.skill import AnySkill
+from vonad.skill import AnySkill, Risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class Catalogue:
             known = ", ".join(sorted(self._entries)) or "none"
             raise VonadError("skill_not_found", f"no skill {name!r} runs; there are: {known}", op="skill")
         return self._entries[name]
+
+    def find(self, name: str) -> Entry | None:
+        """The skill of this name, if it runs."""
+        return self._entries.get(name)
+
+    def risk(self, name: str) -> Risk | None:
+        """Of the skill of this name; None: there is none."""
+        entry = self._entries.get(name)
+        return entry.skill.risk if entry is not None else None
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())

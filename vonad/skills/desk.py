@@ -1,9 +1,12 @@
 """The desk: runs one skill call from request to outcome. Whatever a skill does, the answer is an Outcome."""
 
-import json
+import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from pydantic import ValidationError
 
@@ -13,8 +16,9 @@ from vonad.errors import VonadError
 from vonad.history import Journal
 from vonad.plan import SessionView
 from vonad.policy import Policy
-from vonad.skill import Call, Deny, Risk, SkillCall, SkillResult
+from vonad.skill import Call, Confirm, Deny, DenyKind, Risk, SkillCall, SkillResult
 from vonad.skills.catalogue import Catalogue, Entry
+from vonad.skills.pending import Pending, Waiting, sealed
 
 log = logging.getLogger(__name__)
 
@@ -24,19 +28,50 @@ SUMMARY = 200
 LONGEST_SPEECH = 20_000
 """Characters a skill may have spoken: over twenty minutes of speech is a defect, not an answer."""
 
+STORE_S = 5.0
+"""How long the begin of an action may take to be on disk, before it is not begun at all."""
+
+End = Literal["done", "failed", "timeout", "rejected", "asked", "cancelled"]
+"""How an attempt ends: it did it, raised, took too long, was refused, waits for the user's yes, was called off."""
+
+ENDS: Mapping[str, End] = {"skill_timeout": "timeout", "skill_failed": "failed"}
+"""Error code → end; any other is a refusal."""
+
+KINDS: Mapping[str, DenyKind] = {
+    "skill_not_found": "schema",
+    "skill_schema_violation": "schema",
+    "store_error": "error",
+    "budget_exceeded": "policy",
+}
+"""Error code → why the call was refused, where policy does not say."""
+
+
+class Allowance(Protocol):
+    """What a turn may still spend."""
+
+    def skill_call(self) -> None:
+        """One more attempt. Raises budget_exceeded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A call that is over. follow_up: the skill's own wish, None when it has none."""
+    """An attempt that is over.
+
+    outcome:   of one that waits for a yes: the question, and that nothing was done.
+    follow_up: the skill's own wish, None when it has none.
+    confirm:   what runs if the user says yes.
+    """
 
     outcome: Outcome
     follow_up: bool | None = None
+    confirm: Pending | None = None
+    end: End = "done"
 
 
 class Desk:
     """Validates, asks policy, audits, and runs skills within their time.
 
-    Every attempt has exactly one terminal row: done, failed, timeout, rejected or cancelled.
+    Every attempt has exactly one row in the audit, and that has exactly one End; `unknown` if a crash came between.
     """
 
     def __init__(
@@ -51,10 +86,16 @@ class Desk:
         self._policy = policy
         self._journal = journal
         self._clock = clock
+        self._waiting = Waiting()
 
     def risk(self, name: str) -> Risk | None:
-        """What a skill may do; None: no such skill runs."""
-        return next((entry.skill.risk for entry in self._catalogue if entry.skill.name == name), None)
+        """Of the skill of this name; None: there is none."""
+        return self._catalogue.risk(name)
+
+    def timeout_s(self, name: str) -> float:
+        """How long the skill of this name may run; 0: there is none."""
+        entry = self._catalogue.find(name)
+        return entry.skill.timeout_s if entry is not None else 0.0
 
     async def run(
         self,
@@ -66,52 +107,102 @@ class Desk:
         session: SessionView,
         language: str,
         tell: Callable[[str, Mapping[str, object]], None],
+        budget: Allowance | None = None,
+        confirmed: bool = False,
     ) -> Settled:
-        """Run a call for a turn. tell: publishes (event type, data) of that turn."""
-        summary = json.dumps(dict(call.arguments), default=str, ensure_ascii=False)[:SUMMARY]
+        """Run a call for a turn.
+
+        tell:      publishes (event type, data) of that turn.
+        budget:    None: there is no limit.
+        confirmed: the user has said yes to this call, the `call` of a Pending. Policy is asked again, and may deny; it
+                   is not believed for a call that the user was not asked about.
+        """
+        summary = sealed(call.arguments)[:SUMMARY]
         tell("skill.attempt", {"call_id": call.id, "name": call.name, "args_summary": summary})
         begun = self._clock.monotonic()
-        end, detail, settled = "cancelled", "", Settled(Outcome("", ok=False, code="cancelled"))
-        risk = next((entry.skill.risk for entry in self._catalogue if entry.skill.name == call.name), "read")
-        started = self._journal.skill_started(call.id, turn_id, call.name, risk, summary)
+        agreed = confirmed and self._waiting.take(call, session, begun)
+        started = self._journal.skill_started(call.id, turn_id, call.name, self.risk(call.name) or "read", summary)
+        settled, refusal = Settled(Outcome("", ok=False, code="cancelled"), end="cancelled"), None
         try:
+            if budget is not None:
+                budget.skill_call()
             entry = self._catalogue.get(call.name)
-            verdict = self._policy.review(call, session)
-            if isinstance(verdict, Deny):
-                raise VonadError("skill_rejected", verdict.reason, op=call.name)
             arguments = _arguments(entry, call)
-            if risk != "read" and not await started:
-                raise VonadError(
-                    "store_error", f"{call.name} was not begun: its audit could not be written", op=call.name
+            prompt = self._reviewed(call, session, agreed=agreed)
+            if prompt:
+                settled = self._ask(call, prompt, session)
+            else:
+                await self._on_disk(entry, started)
+                circumstances = Call(
+                    id=call.id,
+                    text=text,
+                    satellite=session.satellite,
+                    session_id=session.session_id,
+                    language=language,
+                    previous_reply=previous_reply,
+                    host=entry.skill.host,
                 )
-            circumstances = Call(
-                id=call.id,
-                text=text,
-                satellite=session.satellite,
-                session_id=session.session_id,
-                language=language,
-                previous_reply=previous_reply,
-                host=entry.skill.host,
-            )
-            settled = await self._within(entry, arguments, circumstances)
-            end = "done"
+                settled = await self._within(entry, arguments, circumstances)
         except VonadError as error:
-            end = {"skill_timeout": "timeout", "skill_failed": "failed"}.get(error.code, "rejected")
-            detail = error.message
-            settled = Settled(Outcome("", ok=False, code=error.code))
+            refusal = error
+            settled = Settled(Outcome("", ok=False, code=error.code), end=ENDS.get(error.code, "rejected"))
             log.warning("skill %s: %s", call.name, error.message)
         finally:
             elapsed = round((self._clock.monotonic() - begun) * 1000, 1)
-            self._journal.skill_ended(call.id, end, elapsed, detail)
-            if end == "rejected":
-                tell("skill.rejected", {"call_id": call.id, "name": call.name, "reason": detail})
-            elif end == "timeout":
-                budget = round(self._catalogue.get(call.name).skill.timeout_s * 1000)
-                tell("skill.timeout", {"call_id": call.id, "name": call.name, "budget_ms": budget})
-            else:
-                done = {"call_id": call.id, "name": call.name, "success": end == "done", "duration_ms": elapsed}
-                tell("skill.result", done)
+            self._over(call, settled, refusal, elapsed, tell)
         return settled
+
+    def _reviewed(self, call: SkillCall, session: SessionView, *, agreed: bool) -> str:
+        """What the user is to be asked first; empty: nothing. Raises skill_rejected."""
+        verdict = self._policy.review(call, session)
+        if isinstance(verdict, Deny):
+            raise VonadError("skill_rejected", verdict.reason, op=call.name, details={"kind": verdict.kind})
+        return verdict.prompt if isinstance(verdict, Confirm) and not agreed else ""
+
+    def _ask(self, call: SkillCall, prompt: str, session: SessionView) -> Settled:
+        # The id is one that no model could have made up.
+        pending = self._waiting.add(call, secrets.token_hex(8), prompt, session, self._clock.monotonic())
+        waits = {"done": False, "waits_for": "the user's yes to this question"}
+        return Settled(Outcome(prompt, payload=waits), follow_up=True, confirm=pending, end="asked")
+
+    async def _on_disk(self, entry: Entry, started: asyncio.Future[bool]) -> None:
+        """An action does not begin before its audit says so: after a crash somebody can tell. Raises store_error."""
+        if entry.skill.risk == "read" or not self._journal.enabled:
+            return
+        written = False
+        with suppress(TimeoutError):
+            async with self._clock.deadline(STORE_S):
+                written = await asyncio.shield(started)
+        if not written:
+            name = entry.skill.name
+            raise VonadError("store_error", f"{name} was not begun: its audit could not be written", op=name)
+
+    def _over(
+        self,
+        call: SkillCall,
+        settled: Settled,
+        refusal: VonadError | None,
+        elapsed_ms: float,
+        tell: Callable[[str, Mapping[str, object]], None],
+    ) -> None:
+        """Its terminal row, and its event."""
+        detail = refusal.message if refusal is not None else ""
+        more: dict[str, object]
+        match settled.end:
+            case "asked":
+                detail = settled.outcome.speech
+                type_, more = "skill.confirm", {"prompt": detail}
+            case "rejected":
+                assert refusal is not None
+                kind = refusal.details.get("kind") or KINDS.get(refusal.code, "error")
+                type_, more = "skill.rejected", {"reason": detail, "kind": kind}
+                detail = f"{kind}: {detail}"
+            case "timeout":
+                type_, more = "skill.timeout", {"budget_ms": round(self.timeout_s(call.name) * 1000)}
+            case "done" | "failed" | "cancelled":
+                type_, more = "skill.result", {"success": settled.end == "done", "duration_ms": elapsed_ms}
+        self._journal.skill_ended(call.id, settled.end, elapsed_ms, detail)
+        tell(type_, {"call_id": call.id, "name": call.name, **more})
 
     async def _within(self, entry: Entry, arguments: object, call: Call) -> Settled:
         skill = entry.skill
@@ -159,3 +250,6 @@ def _arguments(entry: Entry, call: SkillCall) -> object:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "arguments"
         raise VonadError("skill_schema_violation", f"{call.name}: {where}: {first['msg']}", op=call.name) from None
+    except Exception as error:  # a validator of the skill's own
+        why = f"{call.name} ({entry.plugin}) could not check its arguments: {type(error).__name__}: {error}"
+        raise VonadError("skill_failed", why, op=call.name) from error
