@@ -1,4 +1,4 @@
-"""Breakers, streams and back-off, on a clock that a test moves."""
+"""Breakers and streams, on a clock that a test moves."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from vonad.engine import NotUnderstood
 from vonad.errors import VonadError
-from vonad.resilience import FAILURES_TO_OPEN, Backoff, Breaker, Pool
+from vonad.resilience import FAILURES_TO_OPEN, Breaker, Pool
 from vonad.testing import ManualClock, settle
 
 
@@ -137,9 +137,10 @@ async def test_being_cancelled_says_nothing_about_an_engine() -> None:
     assert states == []
 
 
-def test_pauses_double_up_to_a_limit_and_are_spread() -> None:
-    low, high = Backoff(1.0, 30.0, spread=lambda: 0.0), Backoff(1.0, 30.0, spread=lambda: 1.0)
-    assert [round(low.next(), 2) for _ in range(7)] == [0.9, 1.8, 3.6, 7.2, 14.4, 27.0, 27.0]
-    assert round(high.next(), 2) == 1.1
-    low.reset()
-    assert round(low.next(), 2) == 0.9
+async def test_a_turn_that_may_spend_no_more_says_nothing_about_an_engine() -> None:
+    subject, states = pool(ManualClock())
+    for _ in range(2 * FAILURES_TO_OPEN):
+        with pytest.raises(VonadError, match="all spent"):
+            async with subject.lease():
+                raise VonadError("budget_exceeded", "all spent")
+    assert states == []

@@ -15,6 +15,7 @@ _HOME = {
         "Backend BackendCapabilities Brief Diagnostic Dialogue EndOfSpeech Overheard Reply ReplyDone ReplyFailed "
         "ReplyText SkillRequest SpeechStarted Transcript"
     ),
+    "vonad.backoff": "Backoff",
     "vonad.clock": "Clock SystemClock Timer",
     "vonad.control": "Continue ControlEvent Decision FallBack FallbackReason Ignore InjectContext",
     "vonad.engine": (

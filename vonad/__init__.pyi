@@ -14,6 +14,7 @@ from vonad.backend import ReplyText as ReplyText
 from vonad.backend import SkillRequest as SkillRequest
 from vonad.backend import SpeechStarted as SpeechStarted
 from vonad.backend import Transcript as Transcript
+from vonad.backoff import Backoff as Backoff
 from vonad.clock import Clock as Clock
 from vonad.clock import SystemClock as SystemClock
 from vonad.clock import Timer as Timer

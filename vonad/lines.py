@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from vonad.backoff import Backoff
 from vonad.bus import Bus
 from vonad.clock import Clock
 from vonad.ear import Ear
@@ -15,7 +16,6 @@ from vonad.events import Event
 from vonad.parts import Part, Parts
 from vonad.plan import SATELLITE_ID, Wake
 from vonad.plans import own_settings
-from vonad.resilience import Backoff
 from vonad.session.session import Session
 from vonad.settings import Settings
 from vonad.transport import Line, Transport

@@ -1,7 +1,6 @@
-"""Resilience: circuit breakers, a limited number of streams per engine, and back-off. Edges retry."""
+"""Resilience: circuit breakers, and a limited number of streams per engine."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, Literal, TypeVar
@@ -17,6 +16,9 @@ FAILURES_TO_OPEN = 5
 OPEN_S = 30.0
 SUCCESSES_TO_CLOSE = 2
 WAIT_FOR_STREAM_S = 1.0
+
+BLAMELESS = frozenset({"budget_exceeded", "cancelled", "capability_unsupported"})
+"""Errors of a call that say neither that its engine works nor that it does not."""
 
 
 class Breaker:
@@ -117,7 +119,7 @@ class Pool(Generic[T]):
             self.breaker.succeeded()
             raise
         except VonadError as error:
-            if error.code in {"capability_unsupported", "cancelled"}:
+            if error.code in BLAMELESS:
                 self.breaker.abandoned()
             else:
                 self.breaker.failed()
@@ -152,25 +154,3 @@ class Pool(Generic[T]):
                 op=self.breaker.name,
                 retryable=True,
             ) from None
-
-
-class Backoff:
-    """Growing pauses: doubled from `first` to `longest` seconds, spread by ±10 % so that many do not come at once."""
-
-    def __init__(
-        self, first: float = 1.0, longest: float = 30.0, *, spread: Callable[[], float] = random.random
-    ) -> None:
-        self._first = first
-        self._longest = longest
-        self._spread = spread
-        self.attempt = 0
-
-    def next(self) -> float:
-        """Seconds to wait before the next attempt."""
-        pause = min(self._longest, self._first * 2.0**self.attempt)
-        self.attempt += 1
-        return pause * (0.9 + 0.2 * self._spread())
-
-    def reset(self) -> None:
-        """It worked."""
-        self.attempt = 0

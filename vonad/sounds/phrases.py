@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from vonad.backoff import Backoff
 from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.plan import Style
-from vonad.resilience import Backoff
 from vonad.session.means import phrase
 from vonad.sounds.cues import LONGEST_S, Sound, pieces, read_sound
 from vonad.streams import closing
