@@ -1,22 +1,23 @@
 """A session in a bottle: the real session with scripted ends, for tests that tell a conversation as a story."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from vonad.backend import BackendCapabilities, ReplyDone, ReplyText, SkillRequest, Transcript
 from vonad.bus import Bus
+from vonad.control import ControlEvent, FallbackReason
 from vonad.engine import VoiceActivityDetector
 from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.frame import Frame
 from vonad.history import Journal, open_journal
-from vonad.plan import Plan, Refusal, Wake
+from vonad.plan import Plan, Wake
 from vonad.policy import DefaultPolicy, Policy
 from vonad.session.means import Means
 from vonad.session.session import Session
-from vonad.skill import AnySkill, SkillCall
+from vonad.skill import AnySkill, Risk, SkillCall
 from vonad.skills.catalogue import Catalogue
 from vonad.skills.desk import Desk
 from vonad.testing import (
@@ -32,44 +33,52 @@ from vonad.testing import (
 
 
 class Hooks:
-    """Policy hooks without plugins; a test replaces what it wants to decide."""
+    """Policy hooks without plugins; a test replaces what it wants to decide.
+
+    risk: of a skill; set once there is a desk.
+    """
 
     def __init__(self) -> None:
-        default = DefaultPolicy(lambda wake: Plan(satellite=wake.satellite, backends=("scripted",)))
-        self.plan: Callable[[Wake], Plan | Refusal] = default.plan_session
-        self.review: Callable[[SkillCall], object] = lambda call: default.review_skill_call()
+        self.risk: Callable[[str], Risk | None] = lambda name: None
+        default = DefaultPolicy(lambda wake: Plan(satellite=wake.satellite, backends=("scripted",)), risk=self._risk_of)
+        self.plan: Callable[[Wake], object] = default.plan_session
+        self.review: Callable[[SkillCall], object] = default.review_skill_call
+        self.control: Callable[[ControlEvent], object] = lambda event: default.review_control_event()
+        self.fall_back: Callable[[FallbackReason], object] = default.should_fall_back
         self.user_text: Callable[[str], object] = lambda text: None
         self.reply: Callable[[str], object] = lambda text: None
 
-    def plan_session(self, *, wake: Wake, active: object) -> object:
-        return self.plan(wake)
+    def says(self, hook: str) -> Sequence[tuple[str, Callable[..., object]]]:
+        asked: dict[str, Callable[..., object]] = {
+            "plan_session": lambda wake, active: self.plan(wake),
+            "review_skill_call": lambda call, session: self.review(call),
+            "review_control_event": lambda event, session: self.control(event),
+            "should_fall_back": lambda reason, session: self.fall_back(reason),
+            "rewrite_user_text": lambda text, session: self.user_text(text),
+            "rewrite_reply": lambda text, session: self.reply(text),
+        }
+        return [("a test's", asked[hook])]
 
-    def review_skill_call(self, *, call: SkillCall, session: object) -> object:
-        return self.review(call)
-
-    def rewrite_user_text(self, *, text: str, session: object) -> object:
-        return self.user_text(text)
-
-    def rewrite_reply(self, *, text: str, session: object) -> object:
-        return self.reply(text)
+    def _risk_of(self, name: str) -> Risk | None:
+        return self.risk(name)
 
 
 class Conversation:
     """One running session, and everything it says about itself."""
 
-    def __init__(
-        self, session: Session, line: ScriptedLine | None, backend: ScriptedBackend, clock: ManualClock
-    ) -> None:
+    def __init__(self, session: Session, line: ScriptedLine | None, bench: "Bench", clock: ManualClock) -> None:
         self.session = session
         self.line = line or ScriptedLine()
-        self.backend = backend
+        self.bench = bench
+        self.backend = bench.voice
         self.clock = clock
         self.events: list[Event] = []
         self._at = clock.monotonic()
 
     @property
     def dialogue(self) -> ScriptedDialogue:
-        return self.backend.dialogue
+        """The newest one with the backend that answers now."""
+        return self.bench.get(self.session.view().backend).dialogue
 
     @property
     def states(self) -> list[str]:
@@ -128,6 +137,7 @@ async def conversation(
     plan: Plan | None = None,
     text_only: bool = False,
     backend: ScriptedBackend | None = None,
+    others: dict[str, ScriptedBackend] | None = None,
     capabilities: BackendCapabilities | None = None,
     line: ScriptedLine | None = None,
     skills: tuple[tuple[AnySkill, str], ...] = (),
@@ -139,11 +149,12 @@ async def conversation(
     clock = ManualClock()
     bus = Bus("test", clock)
     backend = backend or ScriptedBackend(capabilities)
+    bench = Bench({"scripted": backend, **(others or {})})
     place = None if text_only else line or ScriptedLine()
     plan = plan or Plan(satellite=None if text_only else "desk", backends=("scripted",))
     async with open_journal(database, clock=clock, retention_days=0) as journal, asyncio.TaskGroup() as group:
-        session = Session("s1", "c1", plan, place, backend, means(clock, bus, journal, backend, skills, hooks, group))
-        story = Conversation(session, place, backend, clock)
+        session = Session("s1", "c1", plan, place, means(clock, bus, journal, bench, skills, hooks, group))
+        story = Conversation(session, place, bench, clock)
         with bus.subscribe() as subscription:
             listener = asyncio.create_task(_listen(subscription, story.events), name="events")
             before(session)
@@ -163,13 +174,15 @@ def means(  # noqa: PLR0917
     clock: ManualClock,
     bus: Bus,
     journal: Journal,
-    backend: ScriptedBackend,
+    bench: "Bench",
     skills: tuple[tuple[AnySkill, str], ...],
     hooks: Hooks | None,
     group: asyncio.TaskGroup,
 ) -> Means:
-    policy = Policy(hooks or Hooks(), lambda hook, error: None)
+    hooks = hooks or Hooks()
+    policy = Policy(hooks, lambda hook, error: None, clock=clock)
     catalogue = Catalogue()
+    hooks.risk = catalogue.risk
     for skill, plugin in skills:
         catalogue.add(skill, plugin)
     return Means(
@@ -178,19 +191,23 @@ def means(  # noqa: PLR0917
         journal=journal,
         policy=policy,
         desk=Desk(catalogue, policy=policy, journal=journal, clock=clock),
-        voice=lambda text, language, style: backend.speak(text, language=language, style=style),
+        voice=lambda text, language, style: bench.voice.speak(text, language=language, style=style),
         detector=_detector,
         sentences=lambda: catalogue.sentences,
-        backends=Bench({"scripted": backend}),
+        backends=bench,
         group=group,
     )
 
 
 class Bench:
-    """Backends by name, without breakers: one that was lost may be asked again after `rest`."""
+    """Backends by name, without breakers: one that was lost may be asked again after `rest`.
+
+    voice: the one that speaks the house's own words.
+    """
 
     def __init__(self, backends: dict[str, ScriptedBackend]) -> None:
         self.backends = backends
+        self.voice = next(iter(backends.values()))
         self.lost: list[str] = []
         self.answered: list[str] = []
 

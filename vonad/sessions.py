@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 
 from vonad.backend import Backend
 from vonad.bus import Bus
@@ -88,15 +87,12 @@ class Sessions:
     def create(self, plan: Plan, satellite: Satellite | None, settings: Settings, group: asyncio.TaskGroup) -> Session:
         """A session that does not run yet. Raises session_limit, backend_unavailable."""
         self._check_room(plan, settings)
-        name, backend = self._backend(plan)
-        if plan.backends[0] != name:
-            plan = replace(plan, backends=(name, *(other for other in plan.backends if other != name)))
+        self._backend(plan)
         session = Session(
             secrets.token_hex(8),
             secrets.token_hex(8),
             plan,
             satellite.line if satellite is not None else None,
-            backend,
             self._means(plan, settings, group),
             past=satellite.ear.past if satellite is not None else tuple,
         )

@@ -1,10 +1,12 @@
-"""The answer: takes what a dialogue says about the open turn, and has skills run for it."""
+"""The answer: takes what a dialogue says about the open turn: from what the user said to what the user hears."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
 from vonad.backend import (
+    Diagnostic,
     EndOfSpeech,
+    Overheard,
     Reply,
     ReplyDone,
     ReplyFailed,
@@ -13,37 +15,68 @@ from vonad.backend import (
     SpeechStarted,
     Transcript,
 )
+from vonad.control import Continue, ControlEvent, FallBack, FallbackReason, Ignore, InjectContext
+from vonad.engine import Outcome as Result
 from vonad.errors import VonadError
 from vonad.frame import Frame
+from vonad.session.draft import Draft
 from vonad.session.floor import Floor
-from vonad.session.machine import State, Trigger
+from vonad.session.machine import State
 from vonad.session.means import phrase
 from vonad.session.mouth import Mouth
+from vonad.session.skills import Skills
 from vonad.session.turn import Outcome, Turn
-from vonad.skill import SkillCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Who else in the session is told of what a dialogue says.
+
+    ended:     the backend itself has found the end of the user's words, for this reason.
+    partial:   words so far.
+    began:     the user speaks, as the backend heard.
+    overheard: what somebody says while a reply plays, so far.
+    fall_back: another backend should take over; whether one does.
+    """
+
+    ended: Callable[[Turn, str], None]
+    partial: Callable[[str], None]
+    began: Callable[[], None]
+    overheard: Callable[[str], None]
+    fall_back: Callable[[FallbackReason, VonadError], bool]
 
 
 class Answer:
-    """Moves the session from what was said to what is heard.
+    """One for the whole session; everything in it is about the open turn."""
 
-    native: the backend answers sound itself; otherwise its final transcript is handed back to it as text.
-    heard_end: called when the backend itself has found the end of the user's turn.
-    """
-
-    def __init__(self, floor: Floor, mouth: Mouth, heard_end: Callable[[Turn, str], None]) -> None:
-        self.native = False
+    def __init__(self, floor: Floor, mouth: Mouth, draft: Draft, told: Told) -> None:
+        self.skills = Skills(floor, mouth, self.apologise, told.fall_back)
         self._floor = floor
         self._mouth = mouth
-        self._heard_end = heard_end
+        self._draft = draft
+        self._told = told
 
-    async def pump(self) -> None:
-        """Take everything the dialogue says, until it ends."""
+    async def take(self, item: Reply) -> None:
+        """What the dialogue says; what belongs to another turn comes too late."""
         floor = self._floor
-        assert floor.dialogue is not None
-        async for item in floor.dialogue.replies():
-            turn = floor.turn
-            if turn is not None and item.turn == turn.number and turn.outcome is None:
-                await self._take(turn, item)
+        turn = floor.turn
+        if turn is None or item.turn != turn.number or turn.outcome is not None or floor.state is State.FALLING_BACK:
+            return
+        match item:
+            case Frame():
+                await self._sound(turn, item)
+            case ReplyText():
+                await self._text(turn, item.text)
+            case ReplyDone():
+                await self._done(turn, item)
+            case ReplyFailed():
+                self._failed(turn, item.error)
+            case EndOfSpeech():
+                self._told.ended(turn, item.reason)
+            case Overheard():
+                self._told.overheard(item.text)
+            case _:
+                await self._control(turn, item)
 
     async def ask(self, turn: Turn, text: str) -> None:
         """Have this text, the user's, answered."""
@@ -55,8 +88,19 @@ class Answer:
             self.apologise(turn, "failed")
             return
         turn.user_text = answered if answered != text else None
+        turn.asked = True
         floor.tell("turn.final", {"turn_id": turn.id, "text": answered})
-        if floor.dialogue is not None:
+        if await self.skills.confirmed(turn, answered):
+            self._draft.drop()
+            return
+        prepared = self._draft.settle(turn, answered)
+        if floor.dialogue is None:
+            return  # whoever takes over asks it
+        if prepared:
+            self.skills.release(turn)
+            await floor.dialogue.confirm()
+        else:
+            self.skills.forget()
             await floor.dialogue.say(answered)
 
     def apologise(self, turn: Turn, outcome: Outcome) -> None:
@@ -64,58 +108,25 @@ class Answer:
         floor, mouth = self._floor, self._mouth
         turn.outcome = outcome
         floor.spawn(interrupt_dialogue(floor), "interrupt")
-        if mouth.sounded:
+        if mouth.sounded and outcome != "budget_exceeded":
             floor.spawn(mouth.complete(turn), "complete")
         else:
-            mouth.own_words(turn, phrase(outcome, floor.plan.language))
+            mouth.own_words(turn, phrase(outcome, floor.plan.language), key=outcome)
 
-    async def _take(self, turn: Turn, item: Reply) -> None:
-        floor = self._floor
-        match item:
-            case Frame():
-                floor.mark(turn, "tts_first_audio")
-                utterance = self._mouth.speech(turn)
-                if utterance is not None:
-                    await utterance.put(item)
-            case Transcript():
-                await self._transcript(turn, item)
-            case SkillRequest():
-                self._skill(turn, item.call)
-            case ReplyText():
-                await self._text(turn, item.text)
-            case ReplyDone():
-                await self._done(turn, item)
-            case ReplyFailed():
-                floor.tell_error(item.error, "backend")
-                if floor.state is State.LISTENING:
-                    self._heard_end(turn, "cancelled")
-                self.apologise(turn, "failed")
-            case EndOfSpeech():
-                self._heard_end(turn, item.reason)
-            case SpeechStarted():
-                pass
+    # What is heard
 
-    async def _transcript(self, turn: Turn, item: Transcript) -> None:
-        floor = self._floor
-        if not item.final:
-            if item.text and item.text != turn.transcript:
-                turn.transcript = item.text
-                floor.tell("transcript.partial", {"text": item.text})
-            return
-        floor.mark(turn, "stt")
-        turn.transcript = item.text or None
-        floor.tell("transcript.final", {"text": item.text})
-        if not item.text:
-            self.apologise(turn, "not_understood")
-        elif self.native:
-            floor.tell("turn.final", {"turn_id": turn.id, "text": item.text})
-        else:
-            await self.ask(turn, item.text)
+    async def _sound(self, turn: Turn, frame: Frame) -> None:
+        if not frame.filler:
+            self._floor.mark(turn, "tts_first_audio")
+        utterance = self._mouth.speech(turn)
+        if utterance is not None:
+            await utterance.put(frame)
 
     async def _text(self, turn: Turn, text: str) -> None:
         floor = self._floor
         floor.mark(turn, "agent_first_token")
         turn.generated.append(text)
+        turn.unsaid = ""
         floor.tell("reply.delta", {"text": text})
         utterance = self._mouth.speech(turn)
         if utterance is not None:
@@ -126,44 +137,75 @@ class Answer:
         if not item.understood:
             self.apologise(turn, "not_understood")
             return
+        self._floor.means.backends.succeeded(self._floor.backend)
         if turn.reply:
             self._floor.tell("reply.complete", {"turn_id": turn.id, "text": turn.reply})
         await self._mouth.complete(turn)
 
-    def _skill(self, turn: Turn, call: SkillCall) -> None:
+    def _failed(self, turn: Turn, error: VonadError) -> None:
         floor = self._floor
-        turn.running_skills += 1
-        if floor.machine.allows(Trigger.SKILL_CALLS):
-            floor.machine.fire(Trigger.SKILL_CALLS, State.EXECUTING_SKILL)
-        floor.spawn(self._run_skill(turn, call), f"skill {call.name}")
-
-    async def _run_skill(self, turn: Turn, call: SkillCall) -> None:
-        floor = self._floor
-        settled = await floor.means.desk.run(
-            call,
-            turn_id=turn.id,
-            text=turn.said,
-            previous_reply=floor.last_reply,
-            session=floor.view(turn),
-            language=floor.plan.language,
-            tell=lambda type_, data: floor.tell(type_, data, turn=turn.number),
-        )
-        if floor.turn is not turn:
+        if error.code == "budget_exceeded":
+            floor.tell_error(error, "backend")
+            self.apologise(turn, "budget_exceeded")
             return
-        floor.mark(turn, "skill")
-        if settled.follow_up is not None:
-            turn.follow_up = settled.follow_up
-        outcome = settled.outcome
-        if not outcome.ok:
-            turn.failed = True
-            key = "not_allowed" if outcome.code == "skill_rejected" else "failed"
-            outcome = replace(outcome, speech=phrase(key, floor.plan.language))
-        turn.running_skills -= 1
-        if turn.running_skills == 0 and floor.state is State.EXECUTING_SKILL:
-            after = State.SPEAKING if self._mouth.sounded else State.PROCESSING
-            floor.machine.fire(Trigger.SKILLS_SETTLED, after)
-        if floor.dialogue is not None:
-            await floor.dialogue.answer(call.id, outcome)
+        if self._told.fall_back("backend_unavailable", error):
+            return
+        floor.tell_error(error, "backend")
+        if floor.state is State.LISTENING:
+            self._told.ended(turn, "cancelled")
+            if floor.turn is not turn:
+                return  # nobody had spoken
+        self.apologise(turn, "failed")
+
+    # What is done besides
+
+    async def _control(self, turn: Turn, event: ControlEvent) -> None:
+        """As policy decides: a rejected wish is answered, so that nobody waits for it."""
+        floor = self._floor
+        decision = floor.means.policy.control(event, floor.view(turn))
+        if isinstance(decision, Ignore):
+            if isinstance(event, SkillRequest) and floor.dialogue is not None:
+                await floor.dialogue.answer(event.call.id, Result("", ok=False, code="control_rejected"))
+            return
+        if isinstance(decision, FallBack):
+            message = f"policy rejected what backend {floor.backend} did: {decision.detail or type(event).__name__}"
+            error = VonadError("control_rejected", message, op=floor.backend)
+            if not self._told.fall_back("control_rejected", error):
+                floor.tell_error(error, "policy")
+                self.apologise(turn, "failed")
+            return
+        if isinstance(decision, InjectContext) and floor.dialogue is not None:
+            await floor.dialogue.inject(decision.event)
+        else:
+            assert isinstance(decision, Continue | InjectContext)
+        match event:
+            case Transcript():
+                await self._transcript(turn, event)
+            case SkillRequest():
+                self.skills.request(turn, event)
+            case SpeechStarted():
+                self._told.began()
+            case Diagnostic():
+                floor.tell("backend.diagnostic", {"name": floor.backend, "message": event.message})
+
+    async def _transcript(self, turn: Turn, item: Transcript) -> None:
+        floor = self._floor
+        if not item.final:
+            if item.text and item.text != turn.transcript:
+                turn.transcript = item.text
+                floor.tell("transcript.partial", {"text": item.text})
+                self._told.partial(item.text)
+            return
+        floor.mark(turn, "stt")
+        turn.transcript = item.text or None
+        floor.tell("transcript.final", {"text": item.text})
+        if not item.text:
+            self.apologise(turn, "not_understood")
+        elif floor.capabilities.hears:
+            turn.asked = True
+            floor.tell("turn.final", {"turn_id": turn.id, "text": item.text})
+        else:
+            await self.ask(turn, item.text)
 
 
 async def interrupt_dialogue(floor: Floor) -> None:

@@ -49,6 +49,7 @@ class Chain:
         self._lost = lost
         self._bond: Bond | None = None
         self._left_at: dict[str, float] = {}
+        self._better: Bond | None = None
 
     def next(self, *, but: frozenset[str] = frozenset()) -> list[str]:
         """The names of those that may be asked, best first: in the plan's order, those that were lost lately last."""
@@ -56,14 +57,18 @@ class Chain:
         rested = [name for name in names if self._rested(name)]
         return rested + [name for name in names if name not in rested]
 
-    async def open(self, within_s: float, *, but: frozenset[str] = frozenset()) -> None:
-        """Talk to the first that will, of those not named in `but`. Raises what the first of them failed with."""
+    async def open(self, within_s: float, *, but: frozenset[str] = frozenset(), most: int | None = None) -> None:
+        """Talk to the first that will, of those not named in `but`. Raises what the first of them failed with.
+
+        most: so many are tried.
+        """
         floor = self._floor
         ends = floor.clock.monotonic() + within_s
-        names = self.next(but=but)
+        names = self.next(but=but)[:most]
         first: VonadError | None = None
         for index, name in enumerate(names):
             share = max(0.0, ends - floor.clock.monotonic()) / (len(names) - index)
+            floor.backend = name
             try:
                 bond = await self._bound(name, share)
             except VonadError as error:
@@ -74,8 +79,8 @@ class Chain:
                 return
         raise first or VonadError("backend_unavailable", "no backend of the plan is left")
 
-    async def go_home(self, within_s: float) -> Callable[[], None] | None:
-        """Open a dialogue with a better one, if one has rested; what is returned changes over to it, at once."""
+    async def go_home(self, within_s: float) -> bool:
+        """Open a dialogue with a better one, if one has rested; `rest` changes over to it."""
         floor = self._floor
         for name in floor.plan.backends[: floor.plan.backends.index(floor.backend)]:
             if not self._rested(name):
@@ -85,8 +90,15 @@ class Chain:
             except VonadError as error:
                 log.info("session %s: backend %s is still away: %s", floor.session_id, name, error.message)
                 continue
-            return lambda: self._take_up(bond)
-        return None
+            self._better = bond
+            return True
+        return False
+
+    def rest(self) -> None:
+        """No turn is open: change over to the better one, if there is one."""
+        bond, self._better = self._better, None
+        if bond is not None:
+            self._take_up(bond)
 
     def leave(self) -> None:
         """Listen to the present one no more; it is not asked again for a while."""
@@ -99,6 +111,8 @@ class Chain:
     async def close(self, within_s: float) -> None:
         """The session is over."""
         bond, self._bond, self._floor.dialogue = self._bond, None, None
+        if self._better is not None and self._better.task is not None:
+            self._better.task.cancel()
         if bond is None or bond.task is None:
             return
         bond.task.cancel()

@@ -1,53 +1,137 @@
 """The course of a session: from listening to answering to rest, and on to whatever waits."""
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 
+from vonad.backend import Brief
+from vonad.control import FallbackReason
+from vonad.errors import VonadError
 from vonad.frame import Frame
-from vonad.session.answer import Answer, interrupt_dialogue
+from vonad.session.answer import Answer, Told, interrupt_dialogue
+from vonad.session.chain import Chain
+from vonad.session.draft import Draft
+from vonad.session.fallback import Fallback
 from vonad.session.floor import Floor
 from vonad.session.interruption import Interruption
 from vonad.session.machine import State, Trigger
-from vonad.session.microphone import Microphone
+from vonad.session.microphone import EARLY, Microphone
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Source, Turn
 from vonad.session.watch import Watch
+
+SPOKEN = frozenset({"voice", "follow_up"})
+"""Sources of turns that come in as sound."""
 
 
 class Course:
     """Each step moves the machine at once; what takes time follows in a task of the turn's.
 
+    brief: what a dialogue is told.
+    ready: borrows what the session needs to hear for the backend that answers now.
     past:  gives away what was captured just before now.
-    close: ends the session, with the reason.
+    close: ends the session, with the reason and, if it has to be said, one of PHRASES.
     """
 
-    def __init__(self, floor: Floor, *, past: Callable[[], Iterable[Frame]], close: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        *,
+        brief: Callable[[], Brief],
+        ready: Callable[[], Awaitable[None]],
+        past: Callable[[], Iterable[Frame]],
+        close: Callable[[str, str], None],
+    ) -> None:
+        self.draft = Draft(floor)
         self.mouth = Mouth(floor, self._reply_over)
-        self.microphone = Microphone(floor, self._endpoint)
-        self.answer = Answer(floor, self.mouth, self._endpoint)
-        self.interruption = Interruption(floor, self.mouth, past=past, rest=self.go_on)
+        self.microphone = Microphone(floor, self.endpoint, self.draft)
+        told = Told(
+            ended=self.endpoint,
+            partial=self.microphone.partial,
+            began=self._user_began,
+            overheard=self._overheard,
+            fall_back=self._fall_back,
+        )
+        self.answer = Answer(floor, self.mouth, self.draft, told)
+        self.chain = Chain(floor, brief=brief, take=self.answer.take, lost=self._lost)
+        self.fallback = Fallback(floor, self.chain, self.mouth, ready=ready, bound=self._bound, close=close)
+        self.interruption = Interruption(floor, self.mouth, past=past, rest=self.go_on, stuck=self.fallback.begin)
+        self.mouth.cut = self.interruption.interrupt
         self.watch = Watch(
-            floor, self.mouth, self.answer, close=close, give_up=lambda turn: self._rest(turn, follow_up=False)
+            floor,
+            self.mouth,
+            self.answer,
+            self.chain,
+            self.fallback,
+            close=lambda reason: close(reason, ""),
+            give_up=lambda turn: self._rest(turn, follow_up=False),
         )
         self._floor = floor
         self._past = past
         self._close = close
         self._reopen = False
+        self._missed: deque[Frame] | None = None
 
-    def listen(self, trigger: Trigger, source: Source, *, follow_up: bool | None = None) -> None:
+    def begin(self, trigger: Trigger) -> None:
+        """What the session was opened for."""
+        floor, plan = self._floor, self._floor.plan
+        greets = bool(plan.greeting) and floor.line is not None and plan.purpose in {"listen", "idle"}
+        if trigger is Trigger.BOUND and (greets or plan.purpose == "say"):
+            floor.machine.fire(trigger, State.IDLE)
+            trigger = Trigger.SAY
+        if greets:
+            self._greet(trigger, plan.greeting or "", listen=plan.purpose == "listen")
+        elif plan.purpose == "listen":
+            self.listen(trigger, "voice")
+        elif plan.purpose == "text":
+            self.take_text(trigger, plan.text or "")
+        elif plan.purpose == "say" and len(self.mouth.announcements):
+            self.announce(trigger)
+        elif floor.state is not State.IDLE:
+            floor.machine.fire(trigger, State.IDLE)
+
+    # The user's words
+
+    def listen(
+        self, trigger: Trigger, source: Source, *, follow_up: bool | None = None, past: Iterable[Frame] | None = None
+    ) -> None:
         """Open the microphone for a new turn. Raises invalid_state.
 
         follow_up: whether it is to open again after the reply; None leaves that to the plan.
+        past:      what was captured before and belongs to it; None: what was captured just before now.
         """
-        self._floor.machine.check(trigger, State.LISTENING)
-        past = tuple(self._past())
-        turn = self._floor.take(source)
+        floor = self._floor
+        floor.machine.check(trigger, State.LISTENING)
+        before = tuple(self._past()) if past is None else tuple(past)
+        turn = floor.take(source)
         turn.follow_up = follow_up
-        self._floor.machine.fire(trigger, State.LISTENING)
-        self._floor.started(turn)
-        self.microphone.open(turn, () if source == "follow_up" else past)
+        floor.machine.fire(trigger, State.LISTENING)
+        floor.started(turn)
+        self.microphone.open(turn, () if source == "follow_up" else before)
+        self.mouth.cue("wake", turn)
 
-    def _endpoint(self, turn: Turn, reason: str) -> None:
-        if self._floor.turn is not turn or self._floor.state is not State.LISTENING:
+    async def hear(self, frame: Frame) -> None:
+        """A captured frame while the microphone is open, also if nobody takes it just now."""
+        if self.mouth.chime.overheard:
+            return
+        if self._floor.state is State.FALLING_BACK and self._missed is None:
+            self._missed = deque(maxlen=EARLY)
+        if self._missed is not None:
+            self._missed.append(frame)
+        else:
+            await self.microphone.hear(frame)
+
+    @property
+    def attentive(self) -> bool:
+        """Whether frames are wanted."""
+        floor = self._floor
+        if floor.state is State.FALLING_BACK:  # what is said meanwhile is for the next backend
+            return floor.turn is not None and floor.turn.endpoint is None and floor.turn.source in SPOKEN
+        return floor.state is State.LISTENING
+
+    def endpoint(self, turn: Turn, reason: str) -> None:
+        """The user's words have ended, for this reason."""
+        floor = self._floor
+        if floor.turn is not turn or floor.state is not State.LISTENING:
             return
         if self.microphone.detector is not None and not self.microphone.spoke:
             self.nothing_said(turn, reason)
@@ -55,9 +139,10 @@ class Course:
         turn.endpoint = reason
         turn.asked_at = self.microphone.speech_end_at
         self.microphone.close()
-        self._floor.mark(turn, "endpoint")
-        self._floor.machine.fire(Trigger.END_OF_TURN, State.PROCESSING, reason=reason)
-        self._floor.spawn(self._commit(), "commit")
+        floor.mark(turn, "endpoint")
+        floor.machine.fire(Trigger.END_OF_TURN, State.PROCESSING, reason=reason)
+        floor.spawn(self._commit(), "commit")
+        self.mouth.cue("heard", turn)
 
     async def _commit(self) -> None:
         if self._floor.dialogue is not None:
@@ -67,6 +152,7 @@ class Course:
         """Close the microphone: nobody has said anything, or nobody wants it heard any more."""
         turn.endpoint = reason
         self.microphone.close()
+        self.draft.drop()
         self._floor.finish(turn, "empty")
         self._floor.machine.fire(Trigger.NOTHING_SAID, State.IDLE, reason=reason)
         self._floor.spawn(interrupt_dialogue(self._floor), "interrupt")
@@ -83,10 +169,30 @@ class Course:
         return turn
 
     async def _ask(self, turn: Turn, text: str) -> None:
-        floor = self._floor
-        assert floor.dialogue is not None
-        await floor.dialogue.begin(turn.number, sentences=self._floor.means.sentences(), history=tuple(floor.exchanges))
+        await self._floor.begin(turn)
         await self.answer.ask(turn, text)
+
+    def _user_began(self) -> None:
+        """A backend that hears for itself heard somebody speak: while it replies, that is an interruption."""
+        if self._floor.state is State.SPEAKING:
+            self.barge_in("backend", ())
+
+    def _overheard(self, text: str) -> None:
+        """Somebody says this while a reply plays."""
+
+    def barge_in(self, source: str, past: tuple[Frame, ...]) -> None:
+        """Somebody speaks over the reply: be silent, and listen to all of it."""
+        self.interruption.before(source, lambda trigger: self.listen(trigger, "voice", past=past), idle=Trigger.LISTEN)
+
+    # What the house says of itself
+
+    def _greet(self, trigger: Trigger, text: str, *, listen: bool) -> None:
+        """Say this, the house's, in a turn of its own; then perhaps listen."""
+        turn = self._floor.take("greeting")
+        turn.follow_up = listen
+        self._floor.machine.fire(trigger, State.SPEAKING)
+        self._floor.started(turn)
+        self.mouth.own_words(turn, text)
 
     def announce(self, trigger: Trigger) -> None:
         """Say what waits first, in a turn of its own."""
@@ -106,8 +212,10 @@ class Course:
         self._floor.started(turn)
         self.mouth.own_words(turn, announcement.text)
 
+    # After the reply
+
     def _reply_over(self, turn: Turn) -> None:
-        if self._floor.turn is not turn or self._floor.over:
+        if self._floor.turn is not turn or self._floor.over or self._floor.state is State.FALLING_BACK:
             return
         if self._floor.state is State.EXECUTING_SKILL:
             self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
@@ -140,9 +248,71 @@ class Course:
 
     def go_on(self) -> None:
         """Idle: say what waits; a session that opened only to say something closes when all is said."""
-        if self._floor.state is not State.IDLE:
+        if self._floor.state not in {State.IDLE, State.AWAY} or self.fallback.rest():
             return
+        self.chain.rest()
         if len(self.mouth.announcements):
             self.announce(Trigger.SAY)
         elif self._floor.plan.purpose == "say":
-            self._close("backend_finished")
+            self._close("backend_finished", "")
+
+    # When a backend is lost
+
+    def _fall_back(self, reason: FallbackReason, error: VonadError) -> bool:
+        return self.fallback.begin(reason, error)
+
+    def _lost(self, error: VonadError | None) -> None:
+        if self._floor.over:
+            return
+        name = self._floor.backend
+        if error is None and self._floor.turn is None:
+            self._close("backend_finished", "")
+        else:
+            error = error or VonadError("backend_unavailable", f"backend {name} ended the dialogue", op=name)
+            self.fallback.begin("backend_unavailable", error)
+
+    def _bound(self, turn: Turn | None, came_from: State) -> None:
+        """Another backend answers from now on."""
+        floor = self._floor
+        if came_from is State.CONNECTING:
+            self.begin(Trigger.BOUND)
+            self.go_on()
+        elif turn is None:
+            self._missed = None
+            floor.machine.fire(Trigger.BOUND, State.IDLE)
+            self.go_on()
+        elif came_from is State.LISTENING:
+            floor.spawn(self._hear_again(turn), "microphone")
+        else:
+            floor.machine.fire(Trigger.BOUND, State.PROCESSING)
+            floor.spawn(self._answer_again(turn), "text")
+
+    async def _hear_again(self, turn: Turn) -> None:
+        """The user has not finished: the next backend hears it from the beginning."""
+        await self._floor.begin(turn)
+        await self._replay()
+        if self._floor.turn is not turn or self._floor.state is not State.FALLING_BACK:
+            return
+        self._floor.machine.fire(Trigger.BOUND, State.LISTENING)
+        while self._missed:
+            await self.microphone.hear(self._missed.popleft())
+        self._missed = None
+
+    async def _answer_again(self, turn: Turn) -> None:
+        """What the user wants is known, or was at least said."""
+        floor = self._floor
+        if turn.orphaned:
+            if turn.running_skills == 0:
+                self.answer.skills.say_unsaid(turn)
+            return
+        await floor.begin(turn)
+        if turn.asked and floor.dialogue is not None:
+            await floor.dialogue.say(turn.said)
+        elif floor.dialogue is not None:
+            await self._replay()
+            await floor.dialogue.commit()
+
+    async def _replay(self) -> None:
+        for frame in self.microphone.captured:
+            if self._floor.dialogue is not None:
+                await self._floor.dialogue.hear(frame)

@@ -1,13 +1,12 @@
-"""The fallback: another backend takes over in mid-conversation, with all that was said, and answers what is unanswered."""
+"""The fallback: another backend takes over in mid-conversation, and answers what is not answered yet."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.session.chain import Chain
 from vonad.session.floor import Floor
 from vonad.session.machine import State, Trigger
-from vonad.session.microphone import Microphone
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Turn
 
@@ -15,9 +14,17 @@ RUNNING = "skill"
 """What the tasks of running skills are called: an action is never stopped half-way because its backend was lost."""
 
 
+ITS_FAULT = frozenset({"backend_unavailable", "silence", "interrupted"})
+"""Reasons that are the backend's own: it is left alone by every session."""
+
+NOTHING = "\n"
+"""What no task is called."""
+
+
 class Fallback:
     """Moves the session along its chain.
 
+    ready: borrows what the session needs to hear for the backend that answers now.
     bound: goes on, after the change: with the turn, from before it began to answer, or without one.
     close: ends the session, with the reason, saying one of PHRASES.
     """
@@ -27,15 +34,15 @@ class Fallback:
         floor: Floor,
         chain: Chain,
         mouth: Mouth,
-        microphone: Microphone,
         *,
+        ready: Callable[[], Awaitable[None]],
         bound: Callable[[Turn | None, State], None],
         close: Callable[[str, str], None],
     ) -> None:
         self._floor = floor
         self._chain = chain
         self._mouth = mouth
-        self._microphone = microphone
+        self._ready = ready
         self._bound = bound
         self._close = close
         self._tried: frozenset[str] = frozenset()
@@ -58,7 +65,7 @@ class Fallback:
             self._waiting = (reason, error)  # what is being silenced or announced needs no backend
             return True
         floor.tell_error(error, "backend")
-        if reason in {"backend_unavailable", "silence", "interrupted"}:
+        if reason in ITS_FAULT and floor.state is not State.CONNECTING:
             floor.means.backends.failed(floor.backend)
         self._change(reason, others if wanted else [])
         return True
@@ -76,16 +83,28 @@ class Fallback:
         turn = floor.turn
         sounded = self._mouth.sounded
         if turn is not None and came_from is not State.LISTENING:
-            heard = self._mouth.silence(but=RUNNING)
-            turn.kept = " ".join(part for part in (turn.kept, heard) if part)
-            turn.generated = [turn.kept] if turn.kept else []
+            self._take_back(turn)
         self._chain.leave()
         floor.metrics.fallbacks += 1
         floor.machine.fire(Trigger.LOST, State.FALLING_BACK, reason=reason)
         floor.tell("fallback.started", {"reason": reason, "from": before, "to": others[0] if others else None})
         floor.spawn(self._find(turn, came_from, before, others, sounded=sounded), "fallback", outlives_turn=True)
 
-    async def _find(self, turn: Turn | None, came_from: State, before: str, others: list[str], *, sounded: bool) -> None:
+    def _take_back(self, turn: Turn) -> None:
+        """As if the turn had not been answered, but for what was heard and what was done: an action goes on."""
+        said = turn.reply
+        heard = self._mouth.silence(but=RUNNING if turn.acted else NOTHING)
+        turn.kept = " ".join(part for part in (turn.kept, heard) if part)
+        turn.generated = [turn.kept] if turn.kept else []
+        turn.orphaned = turn.acted
+        if not turn.acted:
+            turn.running_skills = 0
+        elif not heard:
+            turn.unsaid = turn.unsaid or said
+
+    async def _find(
+        self, turn: Turn | None, came_from: State, before: str, others: list[str], *, sounded: bool
+    ) -> None:
         floor = self._floor
         try:
             if not others:
@@ -102,6 +121,7 @@ class Fallback:
             floor.tell_error(error, "clear")
         try:
             await self._chain.open(floor.means.limits.falling_back_s, but=frozenset({before}))
+            await self._ready()
         except VonadError as error:
             self._exhausted(before, error)
             return

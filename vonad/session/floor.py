@@ -11,6 +11,7 @@ from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.history import TurnRecord
 from vonad.plan import Plan, SessionView
+from vonad.sentences import Sentences
 from vonad.session.machine import Change, Machine, State
 from vonad.session.means import Means
 from vonad.session.metrics import Metrics
@@ -34,6 +35,7 @@ class Floor:
     backend:   the name of the one that answers now, with its `capabilities`.
     dialogue:  what it is talked to through; None while there is none.
     metrics:   counts of the session.
+    sentences: what may be said in the next turn.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Floor:
         self.capabilities = BackendCapabilities()
         self.dialogue: Dialogue | None = None
         self.metrics = Metrics()
+        self.sentences: Callable[[], Sentences] = means.sentences
         self.turn: Turn | None = None
         self.last: Turn | None = None
         self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
@@ -126,6 +129,11 @@ class Floor:
         if ms is not None:
             self.tell("latency.mark", {"stage": stage, "ms": ms}, turn=turn.number)
 
+    def spend(self, tokens: int) -> None:
+        """A model took these for the open turn. Raises budget_exceeded."""
+        if self.turn is not None and self.turn.budget is not None:
+            self.turn.budget.tokens(tokens)
+
     # Doing
 
     def spawn(self, work: Coroutine[object, object, None], name: str, *, outlives_turn: bool = False) -> None:
@@ -180,6 +188,11 @@ class Floor:
         now = self.clock.monotonic()
         self.turn = Turn(f"{self.session_id}-{number}", number, source, now, ended, asked_at=now)
         return self.turn
+
+    async def begin(self, turn: Turn) -> None:
+        """Tell the dialogue that a turn opens; while there is none, whoever takes over is told."""
+        if self.dialogue is not None:
+            await self.dialogue.begin(turn.number, sentences=self.sentences(), history=tuple(self.exchanges))
 
     def started(self, turn: Turn) -> None:
         """Record and publish that it began; after the transition that it began with."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.session.answer import interrupt_dialogue
 from vonad.session.floor import Floor
@@ -12,18 +13,32 @@ ANSWERING = frozenset({State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING})
 """States in which there is something to interrupt."""
 
 
+SHORTEST_S = 0.1
+"""What a backend gets to be interrupted in, however long the satellite took."""
+
+
 class Interruption:
     """One at a time; what is to follow can still change until the line is clear.
 
-    past: forgets what was captured just before now: on a line that hears itself that is our own voice.
-    rest: called when nothing is to follow.
+    past:  forgets what was captured just before now: on a line that hears itself that is our own voice.
+    rest:  called when nothing is to follow.
+    stuck: told when the backend could not be interrupted.
     """
 
-    def __init__(self, floor: Floor, mouth: Mouth, *, past: Callable[[], object], rest: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        mouth: Mouth,
+        *,
+        past: Callable[[], object],
+        rest: Callable[[], None],
+        stuck: Callable[[FallbackReason, VonadError], bool],
+    ) -> None:
         self._floor = floor
         self._mouth = mouth
         self._past = past
         self._rest = rest
+        self._stuck = stuck
         self._then: Callable[[], object] | None = None
 
     def before(self, source: str, act: Callable[[Trigger], object], *, idle: Trigger) -> None:
@@ -46,6 +61,7 @@ class Interruption:
         self._then = then
         floor.machine.fire(Trigger.INTERRUPT, State.INTERRUPTED, reason=source)
         floor.spawn(self._flush(source, played_ms), "flush", outlives_turn=True)
+        floor.metrics.interruptions += 1
         floor.finish(turn, "superseded" if source == "wake" else "interrupted")
 
     def nothing_follows(self) -> None:
@@ -55,21 +71,43 @@ class Interruption:
     async def _flush(self, source: str, played_ms: int) -> None:
         floor = self._floor
         epoch = floor.machine.epoch
-        try:
-            async with floor.clock.deadline(floor.means.limits.flush_s):
-                if floor.line is not None:
-                    await floor.line.clear()
-                    if not floor.line.capabilities.full_duplex:
-                        self._past()
-                await interrupt_dialogue(floor)
-        except (TimeoutError, VonadError) as error:
-            floor.tell_error(VonadError("transport_send_failed", f"the reply was not cleared: {error}"), "clear")
+        ends = floor.clock.monotonic() + floor.means.limits.flush_s
+        if floor.line is not None:
+            await self._clear()
+            if not floor.line.capabilities.full_duplex:
+                self._past()
         floor.tell("playback.cleared", {"played_ms": played_ms}, turn=epoch)
         floor.tell("interruption", {"source": source, "reason": source, "played_ms": played_ms}, turn=epoch)
-        if floor.machine.epoch != epoch or floor.state is not State.INTERRUPTED:
-            return
-        if self._then is not None:
-            self._then()
-        else:
-            floor.machine.fire(Trigger.FLUSHED, State.IDLE)
-            self._rest()
+        stuck = await self._silenced(max(SHORTEST_S, ends - floor.clock.monotonic()))
+        if floor.machine.epoch == epoch and floor.state is State.INTERRUPTED:
+            if self._then is not None:
+                self._then()
+            else:
+                floor.machine.fire(Trigger.FLUSHED, State.IDLE)
+                self._rest()
+        if stuck is not None:
+            self._stuck("interrupted", stuck)
+
+    async def _clear(self) -> None:
+        floor = self._floor
+        assert floor.line is not None
+        try:
+            async with floor.clock.deadline(floor.means.limits.flush_s):
+                await floor.line.clear()
+        except (TimeoutError, VonadError) as error:
+            why = error if isinstance(error, VonadError) else f"not within {floor.means.limits.flush_s:g} s"
+            message = f"satellite {floor.line.satellite} did not clear the reply: {why}"
+            floor.tell_error(VonadError("transport_clear_failed", message, op="clear"), "clear")
+
+    async def _silenced(self, within_s: float) -> VonadError | None:
+        """Have the dialogue drop what it is doing; why it did not."""
+        floor = self._floor
+        try:
+            async with floor.clock.deadline(within_s):
+                await interrupt_dialogue(floor)
+        except VonadError as error:
+            return error
+        except TimeoutError:
+            message = f"backend {floor.backend} did not let itself be interrupted in time"
+            return VonadError("timeout", message, op=floor.backend)
+        return None

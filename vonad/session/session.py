@@ -9,7 +9,8 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 
-from vonad.backend import Backend, Brief
+from vonad.backend import Brief
+from vonad.engine import VoiceActivityDetector
 from vonad.errors import VonadError, first_error
 from vonad.events import coarse
 from vonad.frame import Frame
@@ -21,9 +22,14 @@ from vonad.session.interruption import ANSWERING
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
 from vonad.session.turn import Turn
+from vonad.session.watch import RESTING
 from vonad.transport import Line
 
 log = logging.getLogger(__name__)
+
+
+OPENING = frozenset({State.CONNECTING, State.FALLING_BACK})
+"""States in which a session that has only begun has no backend yet."""
 
 
 class Session:
@@ -32,17 +38,16 @@ class Session:
     run:    its whole life; returns when it is closed, and raises nothing but cancellation.
     opened: set once the first state after connecting is reached, or the session is over.
     listen, ask, say, stop, close: the verbs; each acts at once, or raises.
-    hear:   wants every captured frame while `listening`.
+    hear:   wants every captured frame while `attentive`.
     past:   gives away what was captured just before now.
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         session_id: str,
         conversation_id: str,
         plan: Plan,
         line: Line | None,
-        backend: Backend,
         means: Means,
         *,
         past: Callable[[], Iterable[Frame]] = tuple,
@@ -50,14 +55,16 @@ class Session:
         self.id = session_id
         self.plan = plan
         self.opened = asyncio.Event()
-        self._backend = backend
         self._line = line
         self._means = means
         self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
-        self._course = Course(self._floor, past=past, close=self.close)
+        self._course = Course(self._floor, brief=self._brief, ready=self._ready, past=past, close=self._close)
+        self._leases = AsyncExitStack()
+        self._detector: VoiceActivityDetector | None = None
         self._opened_by: Wake | None = None
         self._closing = asyncio.Event()
         self._close_reason = ""
+        self._farewell = ""
 
     @property
     def state(self) -> State:
@@ -66,8 +73,13 @@ class Session:
 
     @property
     def listening(self) -> bool:
-        """Whether it wants frames."""
+        """Whether the microphone is open."""
         return self._floor.state is State.LISTENING
+
+    @property
+    def attentive(self) -> bool:
+        """Whether it wants frames."""
+        return self._course.attentive
 
     @property
     def over(self) -> bool:
@@ -99,19 +111,12 @@ class Session:
     async def run(self) -> None:
         """Open, serve until closed, close; exactly one `closed`, whatever happens."""
         try:
-            async with AsyncExitStack() as stack:
-                self._floor.machine.fire(Trigger.OPEN, State.CONNECTING)
-                async with self._floor.clock.deadline(self._means.limits.connecting_s):
-                    await self._connect(stack)
-                async with self._floor.group:
-                    try:
-                        await self._serve()
-                    finally:
-                        self.close("shutdown")
-        except* TimeoutError:
-            limit = self._means.limits.connecting_s
-            message = f"backend {self.plan.backends[0]} did not open a dialogue within {limit:g} s"
-            self._failed(VonadError("backend_start_failed", message, retryable=True))
+            async with self._leases, self._floor.group:
+                try:
+                    await self._serve()
+                finally:
+                    self.close("shutdown")
+                    await self._drain()
         except* VonadError as errors:
             self._failed(first_error(errors))
         except* Exception as errors:  # the session's boundary: a defect ends this session and no other
@@ -121,65 +126,78 @@ class Session:
             self.close("shutdown")
             self._over()
 
-    async def _connect(self, stack: AsyncExitStack) -> None:
-        brief = Brief(
+    async def _serve(self) -> None:
+        course = self._course
+        self._floor.machine.fire(Trigger.OPEN, State.CONNECTING)
+        try:
+            await course.chain.open(self._means.limits.connecting_s, most=1)
+            await self._ready()
+        except VonadError as error:
+            others = course.chain.next(but=frozenset({self._floor.backend}))
+            if not (others and course.fallback.begin("backend_unavailable", error)) and not self.over:
+                self._floor.tell_error(error, "session")
+                self._close(f"error({error.code})", "unavailable")
+        else:
+            if not self.over:
+                course.begin(Trigger.READY)
+        await self._closing.wait()
+
+    async def _drain(self) -> None:
+        """Say what there is to say last, and leave line and backend as they were found."""
+        limits = self._means.limits
+        try:
+            if self._line is not None:
+                async with self._floor.clock.deadline(limits.closing_s):
+                    await self._line.clear()
+                    if self._farewell:
+                        await self._course.mouth.last_words(self._farewell)
+        except (TimeoutError, VonadError) as error:
+            log.warning("session %s: the line did not clear: %s", self.id, error)
+        await self._course.chain.close(limits.flush_s)
+
+    def _brief(self) -> Brief:
+        return Brief(
             session_id=self.id,
             satellite=self.plan.satellite,
             language=self.plan.language,
             aloud=self._line is not None,
             style=self.plan.style,
             rewrite=lambda text: self._means.policy.reply(text, self.view()),
+            spend=self._floor.spend,
         )
-        capabilities = self._backend.capabilities
-        if self._line is not None and not capabilities.turn_detection:
-            self._course.microphone.detector = await stack.enter_async_context(self._means.detector())
-        self._course.answer.native = capabilities.hears
-        self._floor.dialogue = await stack.enter_async_context(self._backend.open(brief))
 
-    async def _serve(self) -> None:
-        floor, limits = self._floor, self._means.limits
-        floor.spawn(self._pump(), "replies", outlives_turn=True)
-        if not self.over:
-            self._course.watch.opened()
-            self._begin()
-        self.opened.set()
-        await self._closing.wait()
-        floor.cancel("replies")
-        if self._line is not None:
+    async def _ready(self) -> None:
+        """Borrow what tells speech from noise, once a backend is asked that does not know itself."""
+        microphone = self._course.microphone
+        if self._line is None or self._floor.capabilities.turn_detection:
+            microphone.detector = None
+            return
+        if self._detector is None:
+            self._detector = await self._leases.enter_async_context(self._means.detector())
+        microphone.detector = self._detector
+        if microphone.judge is None and self._means.judge is not None:
             try:
-                async with floor.clock.deadline(limits.closing_s):
-                    await self._line.clear()
-            except (TimeoutError, VonadError) as error:
-                log.warning("session %s: the line did not clear: %s", self.id, error)
-
-    async def _pump(self) -> None:
-        await self._course.answer.pump()
-        self.close("backend_finished")
-
-    def _begin(self) -> None:
-        purpose = self.plan.purpose
-        if purpose == "listen":
-            self._course.listen(Trigger.READY, "voice")
-        elif purpose == "text":
-            self._course.take_text(Trigger.READY, self.plan.text or "")
-        elif purpose == "say" and len(self._course.mouth.announcements):
-            self._course.announce(Trigger.READY)
-        else:
-            self._floor.machine.fire(Trigger.READY, State.IDLE)
+                microphone.judge = await self._leases.enter_async_context(self._means.judge())
+            except VonadError as error:
+                log.warning("session %s ends turns by silence alone: %s", self.id, error.message)
 
     def _failed(self, error: VonadError) -> None:
         if not self.over:
             self._floor.tell_error(error, "session")
         self.close(f"error({error.code})")
 
+    def _close(self, reason: str, farewell: str) -> None:
+        if not self.over:
+            self._farewell = farewell
+        self.close(reason)
+
     def _over(self) -> None:
         floor = self._floor
         floor.drop_timer()
-        self._course.mouth.forget("the session closed")
         floor.machine.fire(Trigger.DRAINED, State.CLOSED, reason=self._close_reason)
+        self._course.mouth.give_back()
         self._means.journal.session_closed(self.id, self._close_reason)
-        metrics = {"turns": floor.machine.epoch}
-        floor.tell("session.closed", {"reason": self._close_reason, "metrics": metrics})
+        floor.tell("session.closed", {"reason": self._close_reason, "metrics": floor.metrics.told()})
         self.opened.set()
 
     # Verbs
@@ -204,7 +222,7 @@ class Session:
 
     def ask(self, text: str, *, request_id: str | None = None) -> Turn:
         """Take a turn from text. Raises session_busy while another runs."""
-        if self.state is not State.IDLE:
+        if self.state not in RESTING:
             raise VonadError(
                 "session_busy",
                 f"session {self.id} is {self.state}: try again when it is idle, or interrupt it first",
@@ -215,13 +233,10 @@ class Session:
 
     def say(self, announcement: Announcement) -> None:
         """Announce: now when nobody is speaking, else when this turn is over. Raises overload."""
-        waiting = self._course.mouth.announcements
-        if waiting.full:
-            raise VonadError("overload", f"{len(waiting)} announcements wait already", op="say", retryable=True)
-        waiting.put(announcement)
+        self._course.mouth.expect(announcement)
         if announcement.interrupt and self.state in ANSWERING:
             self._course.interruption.interrupt("say")
-        elif self.state is State.IDLE or (self.listening and not self._course.microphone.spoke):
+        elif self.state in RESTING or (self.listening and not self._course.microphone.spoke):
             self._course.announce(Trigger.SAY)
 
     def stop(self, source: str = "stop") -> bool:
@@ -244,17 +259,18 @@ class Session:
             return
         self._close_reason = reason
         turn = self._floor.turn
+        self._course.mouth.hold()
         heard = self._course.mouth.silence()
         self._course.microphone.close()
         self._floor.machine.fire(Trigger.CLOSE, State.CLOSING, reason=reason)
         if turn is not None:
             turn.heard = heard
-            self._floor.finish(turn, "interrupted")
+            self._floor.finish(turn, "failed" if turn.failed else "interrupted")
         self._closing.set()
 
     async def hear(self, frame: Frame) -> None:
         """A captured frame, 16 kHz."""
-        await self._course.microphone.hear(frame)
+        await self._course.hear(frame)
 
     def _changed(self, change: Change) -> None:
         floor = self._floor
@@ -262,10 +278,13 @@ class Session:
             "state": str(change.state),
             "previous": str(change.previous),
             "reason": change.reason,
-            "degraded": False,
+            "degraded": floor.degraded,
         }
         floor.tell("session.state", state, turn=change.epoch)
-        self._course.watch.entered(change.state)
+        self._course.watch.entered(change)
+        if change.state not in OPENING and not self.opened.is_set():
+            self.opened.set()
+            self._course.watch.opened()
         before, now = coarse(change.previous), coarse(change.state)
         if self._line is not None and before != now:
             opened_by = None

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vonad.session.budget import TurnBudget
+
 Source = Literal["voice", "text", "say", "follow_up", "greeting"]
 """Where a turn came from: speech after a wake, text, an announcement, speech without a new wake, the session itself."""
 
@@ -28,6 +30,9 @@ class Turn:
     asked:          its words have been handed to the backend.
     acted:          a skill that may have changed something was begun for it: it is not asked again.
     unsaid:         what its skills had to say that no backend has spoken yet.
+    orphaned:       the backend that asked for its skills is gone: the house says what came of them.
+    skill_budget_s: the longest of the times its skills may take.
+    budget:         what it may still cost.
     backend:        the one that answered it.
     kept:           what was heard of it before another backend took over.
     ended:          set to the outcome when the turn is over and in the history.
@@ -55,6 +60,9 @@ class Turn:
     asked: bool = False
     acted: bool = False
     unsaid: str = ""
+    orphaned: bool = False
+    skill_budget_s: float = 0.0
+    budget: TurnBudget | None = None
     backend: str = ""
     kept: str = ""
 

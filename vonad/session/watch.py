@@ -4,14 +4,26 @@ from collections.abc import Callable
 
 from vonad.errors import VonadError
 from vonad.session.answer import Answer
+from vonad.session.chain import Chain
+from vonad.session.fallback import Fallback
+from vonad.session.filler import WAITING, Filler
 from vonad.session.floor import Floor
-from vonad.session.machine import State
+from vonad.session.machine import Change, State, Trigger
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Turn
 
+RESTING = frozenset({State.IDLE, State.AWAY})
+"""States in which nothing is being done."""
+
+PONG_S = 10.0
+"""How long a sign of life may take."""
+
+MISSED = 2
+"""Signs of life that fail to come in a row before a backend counts as lost."""
+
 
 class Watch:
-    """Told of each state.
+    """Told of each change of state.
 
     close:   ends the session, with the reason.
     give_up: ends a turn that not even an apology can end.
@@ -22,6 +34,8 @@ class Watch:
         floor: Floor,
         mouth: Mouth,
         answer: Answer,
+        chain: Chain,
+        fallback: Fallback,
         *,
         close: Callable[[str], None],
         give_up: Callable[[Turn], None],
@@ -29,37 +43,139 @@ class Watch:
         self._floor = floor
         self._mouth = mouth
         self._answer = answer
+        self._chain = chain
+        self._fallback = fallback
         self._close = close
         self._give_up = give_up
+        self._missed = 0
+        self._filler = Filler(floor, mouth)
 
     def opened(self) -> None:
         """The session serves: from now on its whole time counts."""
-        self._floor.after("max_duration", self._floor.means.limits.max_duration_s, lambda: self._close("max_duration"))
-
-    def entered(self, state: State) -> None:
-        """The session is in this state now."""
         floor, limits = self._floor, self._floor.means.limits
+        floor.after("max_duration", limits.max_duration_s, lambda: self._close("max_duration"))
+        self._ping_later()
+
+    def entered(self, change: Change) -> None:
+        """The session has changed its state."""
+        floor, limits = self._floor, self._floor.means.limits
+        state = change.state
+        self._bridge(state)
+        if state in RESTING and change.previous not in RESTING:
+            floor.after("idle", limits.idle_timeout_s, lambda: self._close("idle_timeout"))
+            self._go_home_later(0.0)
+        elif state not in RESTING:
+            floor.drop_timer("idle", "home")
         if state is State.IDLE:
-            floor.after("state", limits.idle_timeout_s, lambda: self._close("idle_timeout"))
-        elif state in {State.PROCESSING, State.SPEAKING}:
-            epoch = floor.machine.epoch
-            floor.after("state", limits.processing_s, lambda: self._stuck(epoch))
+            floor.after("state", limits.away_s, self._away)
+        elif state is State.PROCESSING:
+            self._wait(limits.processing_s, self._stuck)
+        elif state is State.EXECUTING_SKILL:
+            turn = floor.turn
+            budget = turn.skill_budget_s if turn is not None else 0.0
+            self._wait(budget + limits.processing_s, self._stuck)
+        elif state is State.SPEAKING:
+            self._follow(-1.0)
         else:
             floor.drop_timer("state")
+        if change.previous is State.AWAY and change.trigger in {Trigger.LISTEN, Trigger.TEXT}:
+            floor.tell("user.back", {})
 
-    def _stuck(self, epoch: int) -> None:
-        """Nothing was heard for too long: apologise, and when even that cannot be heard, give the turn up."""
+    def _bridge(self, state: State) -> None:
+        """Have the wait for a reply filled, as the plan wants it."""
+        if state in WAITING and self._floor.turn is not None:
+            self._filler.waiting(self._floor.turn)
+        else:
+            self._filler.over()
+
+    def _wait(self, seconds: float, act: Callable[[int, float], None]) -> None:
+        epoch = self._floor.machine.epoch
+        self._floor.after("state", seconds, lambda: act(epoch, seconds))
+
+    # Rest
+
+    def _away(self) -> None:
+        self._floor.machine.fire(Trigger.LEFT, State.AWAY)
+        self._floor.tell("user.away", {"after_s": self._floor.means.limits.away_s})
+
+    def _ping_later(self) -> None:
+        self._floor.after("ping", self._floor.means.limits.keep_alive_s, self._ping)
+
+    def _ping(self) -> None:
+        if self._floor.state in RESTING and self._floor.dialogue is not None:
+            self._floor.spawn(self._pinged(), "ping", outlives_turn=True)
+        self._ping_later()
+
+    async def _pinged(self) -> None:
+        """A pong is no activity: the idle clock goes on."""
+        floor = self._floor
+        dialogue = floor.dialogue
+        if dialogue is None:
+            return
+        try:
+            async with floor.clock.deadline(PONG_S):
+                await dialogue.ping()
+        except (TimeoutError, VonadError) as error:
+            self._missed += 1
+            why = f"backend {floor.backend} missed {self._missed} signs of life: {error or 'no answer'}"
+        else:
+            self._missed = 0
+            return
+        if self._missed >= MISSED and floor.dialogue is dialogue:
+            self._missed = 0
+            self._chain.leave()
+            self._fallback.begin("backend_unavailable", VonadError("backend_unavailable", why, op=floor.backend))
+
+    def _go_home_later(self, seconds: float) -> None:
+        if self._floor.degraded:
+            self._floor.after("home", seconds, self._go_home)
+
+    def _go_home(self) -> None:
+        self._floor.spawn(self._homeward(), "home", outlives_turn=True)
+
+    async def _homeward(self) -> None:
+        """Back to a better backend, once it has rested, and between turns only."""
+        floor, limits = self._floor, self._floor.means.limits
+        if await self._chain.go_home(limits.falling_back_s):
+            if floor.state in RESTING:
+                self._chain.rest()
+        elif floor.state in RESTING:
+            self._go_home_later(min(limits.cool_off_s, limits.keep_alive_s))
+
+    # Turns
+
+    def _stuck(self, epoch: int, limit: float) -> None:
+        """Nothing was heard for too long: another backend, else an apology; when not even that is heard, give it up."""
         floor = self._floor
         turn = floor.turn
         if turn is None or turn.number != epoch or self._mouth.sounded:
             return
-        limit = floor.means.limits.processing_s
-        if turn.outcome is None and turn.source != "say":
-            message = f"backend {floor.plan.backends[0]} had no answer within {limit:g} s"
-            floor.tell_error(VonadError("timeout", message, retryable=True), "backend")
-            floor.after("state", limit, lambda: self._stuck(epoch))
-            self._answer.apologise(turn, "failed")
-        else:
-            turn.failed = True
-            turn.heard = self._mouth.silence()
-            self._give_up(turn)
+        if turn.outcome is not None or turn.source in {"say", "greeting"}:
+            self._end(turn)
+            return
+        message = f"backend {floor.backend} had no answer within {limit:g} s"
+        error = VonadError("timeout", message, op=floor.backend, retryable=True)
+        if self._fallback.begin("silence", error):
+            return
+        floor.tell_error(error, "backend")
+        self._wait(limit, self._stuck)
+        self._answer.apologise(turn, "failed")
+
+    def _follow(self, played_ms: float) -> None:
+        """A reply of which nothing more is heard, though it is not over, is over."""
+        floor = self._floor
+        turn = floor.turn
+        if turn is None or floor.state is not State.SPEAKING:
+            return
+        if self._mouth.played_ms == played_ms:
+            message = f"nothing more of it was heard for {2 * floor.means.limits.speaking_s:g} s"
+            floor.tell_error(VonadError("transport_send_failed", f"turn {turn.id}: {message}"), "play")
+            self._end(turn)
+            return
+        now = self._mouth.played_ms
+        floor.after("state", 2 * floor.means.limits.speaking_s, lambda: self._follow(now))
+
+    def _end(self, turn: Turn) -> None:
+        turn.failed = True
+        turn.heard = self._mouth.silence()
+        self._give_up(turn)

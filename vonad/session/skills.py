@@ -1,0 +1,131 @@
+"""Skills: those that a turn has asked for, from the wish to what came of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from vonad.backend import SkillRequest
+from vonad.control import FallbackReason
+from vonad.errors import VonadError
+from vonad.session.floor import Floor
+from vonad.session.machine import State, Trigger
+from vonad.session.means import phrase
+from vonad.session.mouth import Mouth
+from vonad.session.turn import Outcome, Turn
+from vonad.skill import SkillCall
+from vonad.skills.desk import Settled
+
+REASONS: Mapping[str, FallbackReason] = {"skill_timeout": "tool_timeout", "skill_failed": "tool_failed"}
+"""How a skill ended → why another backend could take over."""
+
+
+class Skills:
+    """Has them run at the desk, and hands back what came of them.
+
+    A wish that belongs to a prepared answer is granted at once if the skill only reads; else it waits until the user's
+    words are known to be these.
+    """
+
+    def __init__(
+        self,
+        floor: Floor,
+        mouth: Mouth,
+        apologise: Callable[[Turn, Outcome], None],
+        fall_back: Callable[[FallbackReason, VonadError], bool],
+    ) -> None:
+        self._floor = floor
+        self._mouth = mouth
+        self._apologise = apologise
+        self._fall_back = fall_back
+        self._early: list[SkillRequest] = []
+
+    def request(self, turn: Turn, wish: SkillRequest) -> None:
+        """The dialogue wants a skill run."""
+        if wish.early and not turn.asked and self._floor.means.desk.risk(wish.call.name) != "read":
+            self._early.append(wish)
+        else:
+            self._begin(turn, wish.call)
+
+    def release(self, turn: Turn) -> None:
+        """The prepared answer is the answer: what waited for that runs now."""
+        early, self._early = self._early, []
+        for wish in early:
+            self._begin(turn, wish.call)
+
+    def forget(self) -> None:
+        """The prepared answer is none."""
+        self._early = []
+
+    async def confirmed(self, turn: Turn, text: str) -> bool:
+        """Whether this text answers a question that a skill waits on; then that is the turn's answer."""
+        floor = self._floor
+        return False
+
+    def _begin(self, turn: Turn, call: SkillCall, *, confirmed: bool = False) -> None:
+        floor = self._floor
+        desk = floor.means.desk
+        turn.running_skills += 1
+        if desk.risk(call.name) != "read":
+            turn.acted = True
+        if floor.machine.allows(Trigger.SKILL_CALLS):
+            floor.machine.fire(Trigger.SKILL_CALLS, State.EXECUTING_SKILL)
+        floor.spawn(self._run(turn, call, confirmed=confirmed), f"skill {call.name}")
+
+    async def _run(self, turn: Turn, call: SkillCall, *, confirmed: bool) -> None:
+        floor = self._floor
+        settled = await floor.means.desk.run(
+            call,
+            turn_id=turn.id,
+            text=turn.said,
+            previous_reply=floor.last_reply,
+            session=floor.view(turn),
+            language=floor.plan.language,
+            tell=lambda type_, data: floor.tell(type_, data, turn=turn.number),
+        )
+        outcome = settled.outcome
+        floor.metrics.skill(outcome.code, ok=outcome.ok)
+        turn.running_skills -= 1
+        if floor.turn is not turn or floor.over:
+            return
+        floor.mark(turn, "skill")
+        if outcome.code == "budget_exceeded":
+            self._apologise(turn, "budget_exceeded")
+            return
+        if self._moved_on(turn, call.name, outcome.code):
+            return
+        await self._settled(turn, call, settled, answered_here=confirmed)
+
+    def _moved_on(self, turn: Turn, name: str, code: str) -> bool:
+        """Whether another backend takes over because of this: policy may want that; by default it does not.
+
+        Never once something was done: it would be done again.
+        """
+        if turn.acted or code not in REASONS:
+            return False
+        why = VonadError(code, f"skill {name}, which backend {self._floor.backend} had asked for, ended in {code}")
+        return self._fall_back(REASONS[code], why)
+
+    async def _settled(self, turn: Turn, call: SkillCall, settled: Settled, *, answered_here: bool) -> None:
+        floor = self._floor
+        outcome = settled.outcome
+        if settled.follow_up is not None:
+            turn.follow_up = settled.follow_up
+        if not outcome.ok:
+            turn.failed = True
+            key = "not_allowed" if outcome.code == "skill_rejected" else "failed"
+            outcome = replace(outcome, speech=phrase(key, floor.plan.language))
+        turn.unsaid = " ".join(part for part in (turn.unsaid, outcome.speech) if part)
+        if turn.running_skills == 0 and floor.state is State.EXECUTING_SKILL:
+            after = State.SPEAKING if self._mouth.sounded else State.PROCESSING
+            floor.machine.fire(Trigger.SKILLS_SETTLED, after)
+        if answered_here or turn.orphaned:
+            if turn.running_skills == 0 and floor.state is not State.FALLING_BACK:
+                self.say_unsaid(turn)
+        elif floor.dialogue is not None:
+            await floor.dialogue.answer(call.id, outcome)
+
+    def say_unsaid(self, turn: Turn) -> None:
+        """No backend will say what the skills had to say: the house does."""
+        if turn.unsaid:
+            self._mouth.own_words(turn, turn.unsaid)
+        else:
+            self._floor.spawn(self._mouth.complete(turn), "complete")
