@@ -1,21 +1,39 @@
-"""For tests of plugins, and of vonad itself: stand-ins that keep the contracts' promises."""
+"""For tests of plugins, and of vonad itself: stand-ins that keep the contracts' promises, and checks that others do.
 
-from vonad.testing.backend import ScriptedBackend as ScriptedBackend
-from vonad.testing.backend import ScriptedDialogue as ScriptedDialogue
-from vonad.testing.clock import ManualClock as ManualClock
-from vonad.testing.clock import settle as settle
-from vonad.testing.line import ScriptedLine as ScriptedLine
-from vonad.testing.vad import LoudnessDetector as LoudnessDetector
-from vonad.testing.vad import quiet as quiet
-from vonad.testing.vad import speech as speech
+Names are imported when first used, as in the facade: pytest loads this package wherever vonad is installed.
+`__init__.pyi` tells type checkers the same; a test holds the two together.
+"""
 
-__all__ = [
-    "LoudnessDetector",
-    "ManualClock",
-    "ScriptedBackend",
-    "ScriptedDialogue",
-    "ScriptedLine",
-    "quiet",
-    "settle",
-    "speech",
-]
+from importlib import import_module
+
+_HOME = {
+    "agent": "ScriptedAgent ScriptedDesk",
+    "backend": "ScriptedBackend ScriptedDialogue",
+    "clock": "ManualClock settle",
+    "frontend": "ScriptedFrontend",
+    "host": "ScriptedHost ScriptedStore ScriptedVoice",
+    "line": "ScriptedLine",
+    "skill": "EchoSkill",
+    "sound": "chirp noise pieces quiet ramp speech tone",
+    "stt": "ScriptedSpeechToText",
+    "transport": "ScriptedTransport",
+    "tts": "ScriptedTextToSpeech",
+    "turn": "ScriptedTurnDetector",
+    "vad": "LoudnessDetector",
+    "wake": "ScriptedWakeWordDetector",
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'vonad.testing' has no attribute {name!r}")
+    value: object = getattr(import_module(f"vonad.testing.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from vonad.engine import VoiceActivity, VoiceActivityDetector
-from vonad.frame import Blocks, Frame, Samples, silence
-
-LOUD = 1_000
-"""Amplitude from which sound counts as speech."""
+from vonad.frame import Blocks, Samples
+from vonad.testing.rules import rule
+from vonad.testing.sound import LOUD
 
 
 class LoudnessDetector(VoiceActivityDetector):
@@ -23,14 +22,5 @@ class _Loudness(VoiceActivity):
         self._blocks = Blocks(window)
 
     def push(self, samples: Samples) -> Sequence[float]:
+        rule(samples.dtype == np.int16 and samples.ndim == 1, "VoiceActivity.push takes int16 mono samples, shape (n,)")
         return [float(np.abs(block.astype(np.int32)).max() >= LOUD) for block in self._blocks.push(samples)]
-
-
-def speech(seconds: float, *, at: float = 0.0) -> Frame:
-    """Sound that counts as speech."""
-    return Frame(np.full(round(seconds * 16_000), 5_000, dtype=np.int16), 16_000, at)
-
-
-def quiet(seconds: float, *, at: float = 0.0) -> Frame:
-    """Sound that does not."""
-    return Frame(silence(seconds), 16_000, at)
