@@ -36,6 +36,7 @@ class Told:
     partial:   words so far.
     began:     the user speaks, as the backend heard.
     overheard: what somebody says while a reply plays, so far.
+    quiet:     whether these words are nothing to answer.
     fall_back: another backend should take over; whether one does.
     """
 
@@ -43,6 +44,7 @@ class Told:
     partial: Callable[[str], None]
     began: Callable[[], None]
     overheard: Callable[[str], None]
+    quiet: Callable[[Turn, str], bool]
     fall_back: Callable[[FallbackReason, VonadError], bool]
 
 
@@ -90,7 +92,7 @@ class Answer:
         turn.user_text = answered if answered != text else None
         turn.asked = True
         floor.tell("turn.final", {"turn_id": turn.id, "text": answered})
-        if await self.skills.confirmed(turn, answered):
+        if self.skills.confirmed(turn, answered):
             self._draft.drop()
             return
         prepared = self._draft.settle(turn, answered)
@@ -199,7 +201,11 @@ class Answer:
         floor.mark(turn, "stt")
         turn.transcript = item.text or None
         floor.tell("transcript.final", {"text": item.text})
-        if not item.text:
+        if self._told.quiet(turn, item.text):
+            turn.outcome = "empty" if turn.transcript is None else "completed"
+            await interrupt_dialogue(floor)
+            await self._mouth.complete(turn)
+        elif not item.text:
             self.apologise(turn, "not_understood")
         elif floor.capabilities.hears:
             turn.asked = True

@@ -8,12 +8,13 @@ from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.session.answer import Answer, Told, interrupt_dialogue
+from vonad.session.bargein import BargeIn
 from vonad.session.chain import Chain
 from vonad.session.draft import Draft
 from vonad.session.fallback import Fallback
 from vonad.session.floor import Floor
 from vonad.session.interruption import Interruption
-from vonad.session.machine import State, Trigger
+from vonad.session.machine import Change, State, Trigger
 from vonad.session.microphone import EARLY, Microphone
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Source, Turn
@@ -49,12 +50,15 @@ class Course:
             partial=self.microphone.partial,
             began=self._user_began,
             overheard=self._overheard,
+            quiet=self._wants_quiet,
             fall_back=self._fall_back,
         )
         self.answer = Answer(floor, self.mouth, self.draft, told)
         self.chain = Chain(floor, brief=brief, take=self.answer.take, lost=self._lost)
         self.fallback = Fallback(floor, self.chain, self.mouth, ready=ready, bound=self._bound, close=close)
         self.interruption = Interruption(floor, self.mouth, past=past, rest=self.go_on, stuck=self.fallback.begin)
+        self.barge_in = BargeIn(floor, self.mouth, self._barged_in)
+        floor.exhausted = self._exhausted
         self.mouth.cut = self.interruption.interrupt
         self.watch = Watch(
             floor,
@@ -101,32 +105,48 @@ class Course:
         """
         floor = self._floor
         floor.machine.check(trigger, State.LISTENING)
-        before = tuple(self._past()) if past is None else tuple(past)
+        captured = tuple(self._past())
         turn = floor.take(source)
         turn.follow_up = follow_up
         floor.machine.fire(trigger, State.LISTENING)
         floor.started(turn)
-        self.microphone.open(turn, () if source == "follow_up" else before)
+        self.microphone.open(turn, captured if past is None else past)
         self.mouth.cue("wake", turn)
 
     async def hear(self, frame: Frame) -> None:
-        """A captured frame while the microphone is open, also if nobody takes it just now."""
+        """A captured frame that is wanted."""
+        state = self._floor.machine.state
         if self.mouth.chime.overheard:
             return
-        if self._floor.state is State.FALLING_BACK and self._missed is None:
-            self._missed = deque(maxlen=EARLY)
         if self._missed is not None:
             self._missed.append(frame)
-        else:
+        elif state is State.LISTENING:
             await self.microphone.hear(frame)
+        elif state is State.FALLING_BACK:
+            self._missed = deque((frame,), EARLY)
+        else:
+            await self.barge_in.hear(frame)
 
     @property
     def attentive(self) -> bool:
         """Whether frames are wanted."""
         floor = self._floor
-        if floor.state is State.FALLING_BACK:  # what is said meanwhile is for the next backend
-            return floor.turn is not None and floor.turn.endpoint is None and floor.turn.source in SPOKEN
-        return floor.state is State.LISTENING
+        state = floor.machine.state
+        if state is State.LISTENING or self.barge_in.open:
+            return True
+        if state is not State.FALLING_BACK:
+            return False
+        turn = floor.turn  # what is said meanwhile is for the next backend
+        return turn is not None and turn.endpoint is None and turn.source in SPOKEN
+
+    def entered(self, change: Change) -> None:
+        """The session has changed its state."""
+        turn = self._floor.turn
+        if change.state is State.SPEAKING and turn is not None and not self.barge_in.open:
+            self.barge_in.opened(turn, self.microphone.detector)
+        elif change.state not in {State.SPEAKING, State.EXECUTING_SKILL} and self.barge_in.open:
+            self.barge_in.closed()
+        self.watch.entered(change)
 
     def endpoint(self, turn: Turn, reason: str) -> None:
         """The user's words have ended, for this reason."""
@@ -174,15 +194,35 @@ class Course:
 
     def _user_began(self) -> None:
         """A backend that hears for itself heard somebody speak: while it replies, that is an interruption."""
-        if self._floor.state is State.SPEAKING:
-            self.barge_in("backend", ())
+        if self._floor.state is State.SPEAKING and self.barge_in.open:
+            self._barged_in("speech", self.barge_in.closed())
 
     def _overheard(self, text: str) -> None:
-        """Somebody says this while a reply plays."""
+        self.barge_in.overheard(text)
 
-    def barge_in(self, source: str, past: tuple[Frame, ...]) -> None:
+    def _barged_in(self, source: str, past: tuple[Frame, ...]) -> None:
         """Somebody speaks over the reply: be silent, and listen to all of it."""
-        self.interruption.before(source, lambda trigger: self.listen(trigger, "voice", past=past), idle=Trigger.LISTEN)
+
+        def listen(trigger: Trigger) -> None:
+            self.listen(trigger, "voice", past=past)
+            if self._floor.turn is not None:
+                self._floor.turn.barged = source
+
+        self.interruption.before(source, listen, idle=Trigger.LISTEN)
+
+    def _wants_quiet(self, turn: Turn, text: str) -> bool:
+        """Whether what was heard is nothing to answer: our own words, or somebody who wants no more than quiet."""
+        if turn.source == "follow_up" and self.barge_in.echo.own(text, self._floor.last_reply):
+            turn.transcript = None
+            return True
+        if turn.barged == "stop_word" and not text:
+            return True
+        return bool(turn.barged or turn.source == "follow_up") and self.barge_in.stops(text)
+
+    def _exhausted(self, turn: Turn, error: VonadError) -> None:
+        if self._floor.turn is turn and turn.outcome is None:
+            self._floor.tell_error(error, "budget")
+            self.answer.apologise(turn, "budget_exceeded")
 
     # What the house says of itself
 
@@ -230,7 +270,7 @@ class Course:
         trigger = Trigger.PLAYBACK_FINISHED if self._floor.state is State.SPEAKING else Trigger.REPLY_SILENT
         self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
         if follow_up and not len(self.mouth.announcements):
-            self.listen(trigger, "follow_up")
+            self.listen(trigger, "follow_up", past=self.barge_in.closed())
         else:
             self._floor.machine.fire(trigger, State.IDLE)
             self.go_on()

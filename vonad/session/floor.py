@@ -12,6 +12,7 @@ from vonad.events import Event
 from vonad.history import TurnRecord
 from vonad.plan import Plan, SessionView
 from vonad.sentences import Sentences
+from vonad.session.budget import TurnBudget
 from vonad.session.machine import Change, Machine, State
 from vonad.session.means import Means
 from vonad.session.metrics import Metrics
@@ -36,6 +37,7 @@ class Floor:
     dialogue:  what it is talked to through; None while there is none.
     metrics:   counts of the session.
     sentences: what may be said in the next turn.
+    exhausted: told when a turn has cost what it may.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Floor:
         self.dialogue: Dialogue | None = None
         self.metrics = Metrics()
         self.sentences: Callable[[], Sentences] = means.sentences
+        self.exhausted: Callable[[Turn, VonadError], None] = lambda turn, error: None
         self.turn: Turn | None = None
         self.last: Turn | None = None
         self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
@@ -186,8 +189,14 @@ class Floor:
         number = self.machine.next_epoch()
         ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         now = self.clock.monotonic()
-        self.turn = Turn(f"{self.session_id}-{number}", number, source, now, ended, asked_at=now)
-        return self.turn
+        turn = self.turn = Turn(f"{self.session_id}-{number}", number, source, now, ended, asked_at=now)
+        turn.budget = TurnBudget(
+            self.plan.budget,
+            self.clock,
+            lambda spent: self.tell("budget.warning", spent, turn=number),
+            lambda error: self.exhausted(turn, error),
+        )
+        return turn
 
     async def begin(self, turn: Turn) -> None:
         """Tell the dialogue that a turn opens; while there is none, whoever takes over is told."""
@@ -207,6 +216,8 @@ class Floor:
         self.turn = None
         self.last = turn
         turn.outcome = outcome
+        if turn.budget is not None:
+            turn.budget.end()
         turn.backend = turn.backend or self.backend
         turn.heard = " ".join(part for part in (turn.kept, turn.heard) if part)
         self.metrics.count(turn, outcome)

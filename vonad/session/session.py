@@ -281,7 +281,7 @@ class Session:
             "degraded": floor.degraded,
         }
         floor.tell("session.state", state, turn=change.epoch)
-        self._course.watch.entered(change)
+        self._course.entered(change)
         if change.state not in OPENING and not self.opened.is_set():
             self.opened.set()
             self._course.watch.opened()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from vonad.backend import SkillRequest
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
+from vonad.session.confirmation import Confirmation
 from vonad.session.floor import Floor
 from vonad.session.machine import State, Trigger
 from vonad.session.means import phrase
@@ -32,6 +33,8 @@ class Skills:
         apologise: Callable[[Turn, Outcome], None],
         fall_back: Callable[[FallbackReason, VonadError], bool],
     ) -> None:
+        self.confirmation = Confirmation(floor)
+        floor.sentences = lambda: self.confirmation.sentences(floor.means.sentences())
         self._floor = floor
         self._mouth = mouth
         self._apologise = apologise
@@ -55,10 +58,17 @@ class Skills:
         """The prepared answer is none."""
         self._early = []
 
-    async def confirmed(self, turn: Turn, text: str) -> bool:
-        """Whether this text answers a question that a skill waits on; then that is the turn's answer."""
-        floor = self._floor
-        return False
+    def confirmed(self, turn: Turn, text: str) -> bool:
+        """Whether this text answers a question that a skill waits on; then what comes of it is the turn's answer."""
+        pending = self.confirmation.pending
+        verdict = self.confirmation.answered(text, self._floor.plan.language)
+        if pending is None or verdict is None:
+            return False
+        if verdict == "no":
+            self._mouth.own_words(turn, phrase("confirm_no", self._floor.plan.language), key="confirm_no")
+        else:
+            self._begin(turn, pending.call, confirmed=True)
+        return True
 
     def _begin(self, turn: Turn, call: SkillCall, *, confirmed: bool = False) -> None:
         floor = self._floor
@@ -66,6 +76,7 @@ class Skills:
         turn.running_skills += 1
         if desk.risk(call.name) != "read":
             turn.acted = True
+        turn.skill_budget_s = max(turn.skill_budget_s, desk.timeout_s(call.name))
         if floor.machine.allows(Trigger.SKILL_CALLS):
             floor.machine.fire(Trigger.SKILL_CALLS, State.EXECUTING_SKILL)
         floor.spawn(self._run(turn, call, confirmed=confirmed), f"skill {call.name}")
@@ -80,6 +91,8 @@ class Skills:
             session=floor.view(turn),
             language=floor.plan.language,
             tell=lambda type_, data: floor.tell(type_, data, turn=turn.number),
+            budget=turn.budget,
+            confirmed=confirmed,
         )
         outcome = settled.outcome
         floor.metrics.skill(outcome.code, ok=outcome.ok)
@@ -107,6 +120,8 @@ class Skills:
     async def _settled(self, turn: Turn, call: SkillCall, settled: Settled, *, answered_here: bool) -> None:
         floor = self._floor
         outcome = settled.outcome
+        if settled.confirm is not None:
+            self.confirmation.asked(settled.confirm)
         if settled.follow_up is not None:
             turn.follow_up = settled.follow_up
         if not outcome.ok:

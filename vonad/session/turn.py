@@ -30,6 +30,7 @@ class Turn:
     asked:          its words have been handed to the backend.
     acted:          a skill that may have changed something was begun for it: it is not asked again.
     unsaid:         what its skills had to say that no backend has spoken yet.
+    barged:         what interrupted the reply before it: speech or stop_word; empty: it began in quiet.
     orphaned:       the backend that asked for its skills is gone: the house says what came of them.
     skill_budget_s: the longest of the times its skills may take.
     budget:         what it may still cost.
@@ -60,6 +61,7 @@ class Turn:
     asked: bool = False
     acted: bool = False
     unsaid: str = ""
+    barged: str = ""
     orphaned: bool = False
     skill_budget_s: float = 0.0
     budget: TurnBudget | None = None

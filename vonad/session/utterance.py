@@ -27,17 +27,20 @@ RAMP_S = 0.03
 """How long it takes to grow quieter, or loud again: a step would click."""
 
 
+HAIR = 1e-3
+"""Of a sample: what binary fractions of seconds lose."""
+
 PIECE_S = 0.1
 """Longer frames are handed over in pieces: whatever happens while one waits for room holds from the next on."""
 
 
 @dataclass(slots=True)
 class _Sentence:
-    """begin_s, end_s: where its sound lies in what was handed to the line; the same while it has none."""
+    """begin, end: where its sound lies in the samples handed to the line; the same while it has none."""
 
     text: str
-    begin_s: float
-    end_s: float
+    begin: int
+    end: int
 
 
 class Utterance:
@@ -48,21 +51,21 @@ class Utterance:
 
     started:  called when the first sample that is no filler is handed to the line.
     sounded:  whether that has happened.
-    pushed_s: seconds of sound handed to the line, fillers included.
     """
 
     def __init__(self, line: Line, turn: int, clock: Clock, started: Callable[[], None]) -> None:
         self.turn = turn
         self.sounded = False
         self.ended = False
-        self.pushed_s = 0.0
         self._line = line
+        self._rate = line.capabilities.playback_rate
+        self._pushed = 0
         self._clock = clock
         self._started = started
         self._queue: asyncio.Queue[Frame | str | None] = asyncio.Queue(QUEUE)
-        self._piece = round(PIECE_S * line.capabilities.playback_rate)
-        self._volume = Volume(line.capabilities.playback_rate)
-        self._resampler = Resampler(line.capabilities.playback_rate)
+        self._piece = round(PIECE_S * self._rate)
+        self._volume = Volume(self._rate)
+        self._resampler = Resampler(self._rate)
         self._replied = False
         self._bridging = False
         self._sentences: list[_Sentence] = []
@@ -95,6 +98,11 @@ class Utterance:
         return " ".join(sentence.text for sentence in self._sentences)
 
     @property
+    def pushed_s(self) -> float:
+        """Seconds of sound handed to the line, fillers included."""
+        return self._pushed / self._rate
+
+    @property
     def played_s(self) -> float:
         """Seconds of it that have been heard."""
         if self._finished:
@@ -111,14 +119,14 @@ class Utterance:
         """The whole sentences that were heard, and of the current one the whole words in proportion to its sound."""
         if not self.sounded:
             return ""
-        played = self.played_s
+        played = self.played_s * self._rate + HAIR
         words: list[str] = []
         for sentence in self._sentences:
-            if sentence.end_s <= played and (self._finished or sentence is not self._sentences[-1]):
+            if sentence.end <= played and (self._finished or sentence is not self._sentences[-1]):
                 words.append(sentence.text)
                 continue
-            length = sentence.end_s - sentence.begin_s
-            share = min(1.0, (played - sentence.begin_s) / length) if length > 0 else 0.0
+            length = sentence.end - sentence.begin
+            share = min(1.0, (played - sentence.begin) / length) if length else 0.0
             split = sentence.text.split()
             words += split[: int(len(split) * max(0.0, share))]
             break
@@ -132,14 +140,14 @@ class Utterance:
             elif not item.filler:
                 if self._bridging:
                     self._bridging = False
-                    self._resampler = Resampler(self._resampler.rate)  # what it still holds is filler
+                    self._resampler = Resampler(self._rate)  # what it still holds is filler
                 await self._play(self._resampler.push(item))
             elif not self._replied:
                 self._bridging = True
                 await self._play(self._resampler.push(item))
         rest = self._resampler.flush()
         if len(rest):
-            await self._play(Frame(rest, self._resampler.rate, turn=self.turn))
+            await self._play(Frame(rest, self._rate, turn=self.turn))
         if self._begun_at is None:
             return
         left = self.pushed_s - self.played_s
@@ -158,10 +166,10 @@ class Utterance:
     def _begin(self, text: str) -> None:
         """A text that is followed by another before any sound is spoken by the same sound as that one."""
         last = self._sentences[-1] if self._sentences else None
-        if last is not None and last.begin_s == last.end_s:
+        if last is not None and last.begin == last.end:
             last.text = f"{last.text} {text}"
         else:
-            self._sentences.append(_Sentence(text, self.pushed_s, self.pushed_s))
+            self._sentences.append(_Sentence(text, self._pushed, self._pushed))
 
     async def _play(self, frame: Frame) -> None:
         samples = frame.samples
@@ -183,12 +191,12 @@ class Utterance:
         if not self._volume.full:
             frame = Frame(self._volume.scale(frame.samples), frame.rate, frame.at, frame.turn, frame.filler)
         await self._line.play(frame)
-        self.pushed_s += count / frame.rate
+        self._pushed += count
         if self._sentences:
             sentence = self._sentences[-1]
-            sentence.end_s = self.pushed_s
+            sentence.end = self._pushed
             if frame.filler:  # it came between a text and its sound
-                sentence.begin_s = self.pushed_s
+                sentence.begin = self._pushed
         if not self.sounded and not frame.filler:
             self.sounded = True
             self._started()

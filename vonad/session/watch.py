@@ -61,6 +61,9 @@ class Watch:
         floor, limits = self._floor, self._floor.means.limits
         state = change.state
         self._bridge(state)
+        turn = floor.turn
+        if state in WAITING and turn is not None and turn.budget is not None:
+            turn.budget.begin()
         if state in RESTING and change.previous not in RESTING:
             floor.after("idle", limits.idle_timeout_s, lambda: self._close("idle_timeout"))
             self._go_home_later(0.0)
@@ -71,7 +74,6 @@ class Watch:
         elif state is State.PROCESSING:
             self._wait(limits.processing_s, self._stuck)
         elif state is State.EXECUTING_SKILL:
-            turn = floor.turn
             budget = turn.skill_budget_s if turn is not None else 0.0
             self._wait(budget + limits.processing_s, self._stuck)
         elif state is State.SPEAKING:
