@@ -1,96 +1,17 @@
 """The desk: whatever a skill does, one attempt, one ending, and an Outcome."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, field_validator
 
-from tests.conversation import Hooks
-from tests.plugins.fake_host import FakeHost
-from vonad.history import open_journal
-from vonad.host import NoSettings
-from vonad.plan import SessionView
-from vonad.policy import Policy
-from vonad.skill import Call, Deny, Skill, SkillCall, SkillResult
-from vonad.skills.catalogue import Catalogue
-from vonad.skills.desk import Desk, Settled
-from vonad.testing import ManualClock, settle
-
-VIEW = SessionView(
-    session_id="s1",
-    conversation_id="c1",
-    satellite="desk",
-    state="processing",
-    turn=1,
-    backend="bridge",
-    created="2026-01-01",
-)
-
-
-class Args(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    minutes: int
-
-
-class Probe(Skill[NoSettings]):
-    """Does what a test wants."""
-
-    name = "probe"
-    description = "A probe"
-    Args = Args
-    timeout_s = 2.0
-    risk: ClassVar[Literal["read", "reversible", "sensitive"]] = "read"
-    act: Callable[[Args, Call], Awaitable[object]]
-
-    async def run(self, args: Args, call: Call) -> SkillResult:
-        return await self.act(args, call)  # type: ignore[return-value]  # what plugins return is what is tested
-
-
-class Bench:
-    def __init__(self, desk: Desk, clock: ManualClock, hooks: Hooks, skill: Probe) -> None:
-        self.desk = desk
-        self.clock = clock
-        self.hooks = hooks
-        self.skill = skill
-        self.told: list[tuple[str, Mapping[str, object]]] = []
-
-    async def call(self, name: str = "probe", **arguments: object) -> Settled:
-        return await self.desk.run(
-            SkillCall("c-1", name, arguments),
-            turn_id="t1",
-            text="probe it",
-            previous_reply="",
-            session=VIEW,
-            language="en",
-            tell=lambda type_, data: self.told.append((type_, data)),
-        )
-
-
-@asynccontextmanager
-async def bench(
-    folder: Path, act: Callable[[Args, Call], Awaitable[object]], risk: str = "read"
-) -> AsyncIterator[Bench]:
-    clock, hooks, catalogue = ManualClock(), Hooks(), Catalogue()
-    kind = type("Probe", (Probe,), {"risk": risk})
-    skill = kind(NoSettings(), FakeHost(folder, name="probe"))
-    skill.act = act
-    catalogue.add(skill, "a-plugin")
-    async with open_journal(folder / "vonad.db", clock=clock, retention_days=0) as journal:
-        policy = Policy(hooks, lambda hook, error: None)
-        yield Bench(Desk(catalogue, policy=policy, journal=journal, clock=clock), clock, hooks, skill)
-
-
-def audit(folder: Path) -> list[tuple[str, str]]:
-    database = sqlite3.connect(folder / "vonad.db")
-    rows = database.execute("SELECT name, outcome FROM audit").fetchall()
-    database.close()
-    return rows
+from tests.skill_bench import Args, audit, bench
+from vonad.plan import Budget
+from vonad.session.budget import TurnBudget
+from vonad.skill import Allow, Call, Deny, SkillCall, SkillResult
+from vonad.testing import settle
 
 
 async def answer(args: Args, call: Call) -> object:
@@ -125,6 +46,21 @@ async def test_arguments_that_do_not_fit_are_refused_by_name(
         assert (settled.outcome.ok, settled.outcome.code) == (False, "skill_schema_violation")
         assert named in str(desk.told[-1][1]["reason"])
     assert audit(tmp_path) == [("probe", "rejected")]
+
+
+async def test_a_validator_that_fails_is_the_skill_s_own_fault(tmp_path: Path) -> None:
+    class Picky(BaseModel):
+        minutes: int
+
+        @field_validator("minutes")
+        @classmethod
+        def check(cls, minutes: int) -> int:
+            raise LookupError("no calendar")
+
+    async with bench(tmp_path, answer) as desk:
+        type(desk.skill).Args = Picky  # type: ignore[assignment,misc]  # a skill of a test's own class
+        settled = await desk.call(minutes=1)
+        assert (settled.end, settled.outcome.code) == ("failed", "skill_failed")
 
 
 async def test_an_unknown_skill_is_refused_naming_the_known_ones(tmp_path: Path) -> None:
@@ -224,3 +160,62 @@ async def test_an_action_does_not_begin_before_its_audit_is_on_disk(tmp_path: Pa
         await desk.call(minutes=1)
     assert seen == [[("probe", "started")]]
     assert audit(tmp_path) == [("probe", "done")]
+
+
+@pytest.mark.parametrize("risk", ["reversible", "sensitive"])
+async def test_without_a_history_an_action_waits_for_nothing(tmp_path: Path, risk: str) -> None:
+    async with bench(tmp_path, answer, risk=risk, kept=False) as desk:
+        desk.hooks.review = lambda call: Allow()
+        assert (await desk.call(minutes=1)).end == "done"
+
+
+async def test_a_skill_that_only_reads_never_waits_for_the_database(tmp_path: Path) -> None:
+    async with bench(tmp_path, answer) as desk:
+        never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        desk.journal.skill_started = lambda *about: never  # type: ignore[method-assign]
+        assert (await desk.call(minutes=1)).end == "done"
+
+
+async def test_an_action_whose_begin_is_not_on_disk_within_5_s_is_not_begun(tmp_path: Path) -> None:
+    ran: list[int] = []
+
+    async def note(args: Args, call: Call) -> object:
+        ran.append(args.minutes)
+        return ""
+
+    async with bench(tmp_path, note, risk="reversible") as desk:
+        never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        desk.journal.skill_started = lambda *about: never  # type: ignore[method-assign]
+        running = asyncio.create_task(desk.call(minutes=1))
+        await desk.clock.advance(5)
+        settled = await running
+        assert (settled.end, settled.outcome.code, desk.told[-1][1]["kind"]) == ("rejected", "store_error", "error")
+        assert not never.cancelled()
+    assert ran == []
+
+
+async def test_what_a_skill_may_do_and_how_long_is_known_before_it_is_asked_for(tmp_path: Path) -> None:
+    async with bench(tmp_path, answer, risk="sensitive") as desk:
+        assert (desk.desk.risk("probe"), desk.desk.timeout_s("probe")) == ("sensitive", 2.0)
+        assert (desk.desk.risk("other"), desk.desk.timeout_s("other")) == (None, 0.0)
+
+
+async def test_a_policy_sees_only_calls_that_could_run(tmp_path: Path) -> None:
+    asked: list[SkillCall] = []
+
+    async with bench(tmp_path, answer) as desk:
+        desk.hooks.review = asked.append
+        await desk.call(minutes="soon")
+        await desk.call("prob", minutes=1)
+    assert asked == []
+
+
+async def test_a_call_beyond_the_budget_is_refused_and_audited(tmp_path: Path) -> None:
+    async with bench(tmp_path, answer) as desk:
+        warned: list[Mapping[str, object]] = []
+        budget = TurnBudget(Budget(skill_calls=1), desk.clock, warned.append, lambda error: pytest.fail("not over"))
+        first = await desk.run(SkillCall("c-1", "probe", {"minutes": 1}), budget=budget)
+        second = await desk.run(SkillCall("c-2", "probe", {"minutes": 1}), budget=budget)
+        assert (first.end, second.end, second.outcome.code) == ("done", "rejected", "budget_exceeded")
+        assert desk.told[-1][1]["kind"] == "policy"
+    assert audit(tmp_path) == [("probe", "done"), ("probe", "rejected")]

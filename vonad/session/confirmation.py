@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
+from vonad.clock import Clock
+from vonad.plan import Plan
 from vonad.sentences import Sentences, sentences_of
-from vonad.session.floor import Floor
 from vonad.skills.pending import Pending
 
 Verdict = Literal["yes", "no"]
@@ -76,13 +77,25 @@ ANSWERS: Mapping[str, Mapping[Verdict, tuple[str, ...]]] = MappingProxyType(
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
+class Place(Protocol):
+    """What it needs of the floor."""
+
+    @property
+    def clock(self) -> Clock:
+        """When the answer comes."""
+
+    @property
+    def plan(self) -> Plan:
+        """In which language."""
+
+
 class Confirmation:
     """Holds what the user was asked last, for one answer and 20 s.
 
     pending: what runs if that is a yes; the desk takes it once, for this satellite and these arguments.
     """
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Place) -> None:
         self.pending: Pending | None = None
         self._floor = floor
         self._made: tuple[Sentences, str, Sentences] | None = None
