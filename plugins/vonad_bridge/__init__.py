@@ -2,58 +2,75 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from vonad import Backend, Brief, Component, Dialogue, Frame, Registrar, Style, VonadError, closing, hookimpl
+from vonad import (
+    Backend,
+    BackendCapabilities,
+    Brief,
+    Component,
+    Dialogue,
+    Exchange,
+    Frame,
+    Host,
+    Registrar,
+    Style,
+    VonadError,
+    closing,
+    hookimpl,
+)
 from vonad_bridge.dialogue import open_dialogue
+from vonad_bridge.settings import Cascade, Settings
+from vonad_bridge.tries import Tries
+from vonad_bridge.voice import spoken
+
+__all__ = ["VONAD_API", "Bridge", "Settings", "register_backends"]
 
 VONAD_API = ">=1,<2"
-
-
-class Settings(BaseModel):
-    """Engines by name, in order: one that fails, or has nothing to say, hands over to the next."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    stt: list[str] = Field(default=["pocketsphinx"], description="Engines that recognise speech, in order.")
-    agent: list[str] = Field(default=["sentences"], description="Engines that answer text, in order.")
-    tts: list[str] = Field(default=["espeak"], description="Engines that speak, in order.")
 
 
 class Bridge(Component[Settings], Backend):
     """Neither finds the end of a turn itself nor answers sound: the session hears, and hands the transcript back."""
 
+    def __init__(self, settings: Settings, host: Host) -> None:
+        super().__init__(settings, host)
+        self.capabilities = BackendCapabilities(
+            overhears=bool(settings.stt),
+            prepares=bool(settings.agent),
+            fills=bool(settings.tts and settings.fillers),
+            context_injection=bool(settings.agent),
+            style_conditioning=bool(settings.tts),
+            summarises=bool(settings.agent),
+        )
+        self._cascade = Cascade(host, settings)
+
     def open(self, brief: Brief) -> AbstractAsyncContextManager[Dialogue]:
-        return open_dialogue(self.host, brief, stt=self.settings.stt, agents=self.settings.agent, speak=self._spoken)
+        return open_dialogue(self._cascade, brief)
 
-    def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
-        return self._spoken(text, language, style)
+    async def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
+        sound = spoken(self._cascade, text, language=language, style=style, tell=self._tell)
+        async with closing(sound) as frames:
+            async for frame in frames:
+                yield frame
 
-    async def _spoken(self, text: str, language: str, style: Style) -> AsyncIterator[Frame]:
-        """By the first engine that can; once it has sounded, none takes over in the middle of a word."""
-        last: VonadError | None = None
-        for name in self.settings.tts:
-            sounded = False
+    async def summarise(self, history: Sequence[Exchange], *, language: str) -> str:
+        """By the first agent that can. When none ever will, `capabilities` says so from then on."""
+        able = False
+        tries = Tries("agent", self.settings.agent, self.host, self._tell)
+        while (name := await tries.next()) is not None:
             try:
-                async with (
-                    self.host.engine("tts", name) as engine,
-                    closing(engine.speak(text, language=language, style=style)) as frames,
-                ):
-                    async for frame in frames:
-                        sounded = True
-                        yield frame
+                async with self.host.engine("agent", name) as agent:
+                    return await agent.summarise(history, language=language)
             except VonadError as error:
-                if sounded:
-                    raise
-                last = error
-            else:
-                return
-        raise last or _nobody("tts", self.settings.tts)
+                able = able or error.code != "capability_unsupported"
+                tries.failed(error)
+        if not able:
+            self.capabilities = replace(self.capabilities, summarises=False)
+        nobody = f"no agent of [backends.bridge] agent = {self.settings.agent} can sum up a conversation"
+        raise tries.error if able and tries.error is not None else VonadError("capability_unsupported", nobody)
 
-
-def _nobody(role: str, names: Sequence[str]) -> VonadError:
-    return VonadError("backend_unavailable", f"no {role} engine is named in [backends.bridge] {role} = {list(names)}")
+    def _tell(self, message: str) -> None:
+        self.host.log.info("%s", message)
 
 
 @hookimpl

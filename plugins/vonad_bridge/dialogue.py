@@ -1,95 +1,75 @@
-"""One session's conversation through the bridge. Each turn is one task at a time: listening, then answering."""
+"""One session's conversation through the bridge: what it hears, what it answers, and what it does beside."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
 from vonad import (
     Brief,
+    ContextEvent,
     Dialogue,
     Exchange,
     Frame,
-    Host,
-    Mailbox,
-    NotUnderstood,
     Outcome,
     Reply,
-    ReplyDone,
     ReplyFailed,
-    ReplyText,
-    Request,
     Sentences,
-    SkillCall,
-    SkillDesk,
     SkillRequest,
-    Style,
-    Transcript,
     VonadError,
     closing,
-    first_error,
 )
-from vonad_bridge.sentences import SentenceSplitter
+from vonad_bridge.answering import Answer, Turn
+from vonad_bridge.outlet import Outlet
+from vonad_bridge.recognition import Overhearing, Recognition, Utterance
+from vonad_bridge.settings import Cascade
+from vonad_bridge.voice import spoken
 
-UTTERANCE = 4_000
-"""Frames of one utterance: 80 s of 20 ms, more than a turn may last."""
-
-REPLIES = 512
-"""Replies that wait for the session: some seconds of sound; the voice waits when they are not taken."""
-
-SENTENCES = 32
-"""Sentences that wait to be spoken: the agent waits when it is that far ahead."""
-
-Speak = Callable[[str, str, Style], AsyncIterator[Frame]]
+CONTEXT = 16
+"""Events from outside that a conversation knows of: the newest."""
 
 
 @asynccontextmanager
-async def open_dialogue(
-    host: Host, brief: Brief, *, stt: Sequence[str], agents: Sequence[str], speak: Speak
-) -> AsyncIterator[Dialogue]:
+async def open_dialogue(cascade: Cascade, brief: Brief) -> AsyncIterator[Dialogue]:
     """A dialogue; its tasks end with it."""
     async with asyncio.TaskGroup() as group:
-        dialogue = BridgeDialogue(host, brief, stt, agents, speak, group)
+        dialogue = BridgeDialogue(cascade, brief, group)
         try:
             yield dialogue
         finally:
-            dialogue.close()
+            await dialogue.interrupt()
 
 
 class BridgeDialogue(Dialogue):
-    """Listening and answering are tasks of the group; `begin` and `interrupt` cancel what still runs."""
+    """Listening, answering, overhearing and filling are tasks side by side; `begin` and `interrupt` end them all.
 
-    def __init__(  # noqa: PLR0917
-        self,
-        host: Host,
-        brief: Brief,
-        stt: Sequence[str],
-        agents: Sequence[str],
-        speak: Speak,
-        group: asyncio.TaskGroup,
-    ) -> None:
-        self._host = host
+    There is one answer at most: a draft until `confirm`, or what was asked for by `say`.
+    """
+
+    def __init__(self, cascade: Cascade, brief: Brief, group: asyncio.TaskGroup) -> None:
+        self._cascade = cascade
         self._brief = brief
-        self._stt = stt
-        self._agents = agents
-        self._speak = speak
         self._group = group
-        self._out: asyncio.Queue[Reply | None] = asyncio.Queue(REPLIES)
-        self._turn = 0
-        self._sentences = Sentences()
-        self._history: tuple[Exchange, ...] = ()
+        self._out = Outlet()
+        self._turn = Turn(0, Sentences(), ())
+        self._context: deque[ContextEvent] = deque(maxlen=CONTEXT)
         self._utterance: Utterance | None = None
-        self._work: asyncio.Task[None] | None = None
-        self._calls: dict[str, asyncio.Future[Outcome]] = {}
+        self._listening: asyncio.Task[None] | None = None
+        self._answer: Answer | None = None
+        self._overhearing: Overhearing | None = None
+        self._filling: asyncio.Task[None] | None = None
+        self._fillers = 0
 
     async def begin(self, turn: int, *, sentences: Sentences, history: tuple[Exchange, ...]) -> None:
         await self.interrupt()
-        self._turn, self._sentences, self._history = turn, sentences, history
+        self._turn = Turn(turn, sentences, history)
 
     async def hear(self, frame: Frame) -> None:
+        if self._answer is not None and self._answer.released:
+            return
         if self._utterance is None:
             self._utterance = Utterance()
-            self._start(self._listen(self._turn, self._utterance), "listens")
+            self._listening = self._spawn(self._recognition().listen(self._utterance), "listens")
         self._utterance.put(frame)
 
     async def commit(self) -> None:
@@ -97,166 +77,110 @@ class BridgeDialogue(Dialogue):
             self._utterance.close()
 
     async def say(self, text: str) -> None:
-        self._start(self._answer(self._turn, text), "answers")
+        self._stop_listening()
+        self._stop_answering()
+        self._out.drop(lambda reply: not (isinstance(reply, Frame) and reply.filler))
+        self._answering(text, draft=False)
 
     async def replies(self) -> AsyncIterator[Reply]:
-        while (reply := await self._out.get()) is not None:
-            yield reply
+        async with closing(self._out.replies()) as replies:
+            async for reply in replies:
+                yield reply
 
     async def answer(self, call_id: str, outcome: Outcome) -> None:
-        waiting = self._calls.get(call_id)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(outcome)
+        if self._answer is not None:
+            self._answer.desk.settle(call_id, outcome)
 
     async def interrupt(self) -> None:
-        self._utterance = None
-        if self._work is not None:
-            self._work.cancel()
-            self._work = None
+        self._stop_listening()
+        self._stop_answering()
+        self._stop_overhearing()
+        if self._filling is not None:
+            self._filling.cancel()
+        self._filling = None
+        self._out.drop(lambda _: True)
 
-    def close(self) -> None:
-        """Stop everything."""
-        if self._work is not None:
-            self._work.cancel()
+    # While the user speaks
 
-    def _start(self, work: Coroutine[object, object, None], what: str) -> None:
-        if self._work is not None:
-            self._work.cancel()
-        self._work = self._group.create_task(work, name=f"bridge of session {self._brief.session_id} {what}")
-
-    # Listening
-
-    async def _listen(self, turn: int, utterance: "Utterance") -> None:
-        """By the first recogniser that understands it: the next ones hear the same sound again."""
-        last: VonadError | None = None
-        understood = False
-        for name in self._stt:
-            try:
-                understood = await self._recognise(turn, name, utterance)
-            except VonadError as error:
-                last = error
-            else:
-                last = None
-                if understood:
-                    break
-        if last is not None:
-            await self._out.put(ReplyFailed(turn, last))
-        elif not understood:
-            await self._out.put(Transcript(turn, "", final=True))
-
-    async def _recognise(self, turn: int, name: str, utterance: "Utterance") -> bool:
-        async with self._host.engine("stt", name) as engine:
-            heard = engine.listen(utterance.frames(), language=self._brief.language, sentences=self._sentences)
-            async with closing(heard) as texts:
-                async for text in texts:
-                    if not text.final:
-                        await self._out.put(Transcript(turn, text.text))
-                    elif text.text:
-                        await self._out.put(Transcript(turn, text.text, final=True))
-                        return True
-        return False
-
-    # Answering
-
-    async def _answer(self, turn: int, text: str) -> None:
-        request = Request(text=text, language=self._brief.language, sentences=self._sentences, history=self._history)
-        understood = False
-        try:
-            for name in self._agents:
-                understood = await self._ask(turn, name, request)
-                if understood:
-                    break
-        except VonadError as error:
-            await self._out.put(ReplyFailed(turn, error))
-        else:
-            await self._out.put(ReplyDone(turn, understood=understood))
-
-    async def _ask(self, turn: int, name: str, request: Request) -> bool:
-        """Whether this agent had something to say: it is spoken sentence by sentence while the agent goes on."""
-        spoken: asyncio.Queue[str | None] = asyncio.Queue(SENTENCES)
-        desk = BridgeDesk(self, turn)
-        understood, failure = True, None
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._voice(turn, spoken), name=f"{name} speaks")
-                async with self._host.engine("agent", name) as agent, closing(agent.answer(request, desk)) as pieces:
-                    splitter = SentenceSplitter()
-                    async for piece in pieces:
-                        for sentence in splitter.push(piece):
-                            await spoken.put(sentence)
-                    for sentence in splitter.flush():
-                        await spoken.put(sentence)
-                await spoken.put(None)
-        except* NotUnderstood:
-            understood = False
-        except* VonadError as errors:
-            failure = first_error(errors)
-        if failure is not None:
-            raise failure
-        return understood
-
-    async def _voice(self, turn: int, sentences: asyncio.Queue[str | None]) -> None:
-        while (sentence := await sentences.get()) is not None:
-            text = self._brief.rewrite(sentence)
-            await self._out.put(ReplyText(turn, text))
-            if not self._brief.aloud:
-                continue
-            async with closing(self._speak(text, self._brief.language, self._brief.style)) as frames:
-                async for frame in frames:
-                    await self._out.put(Frame(frame.samples, frame.rate, turn=turn))
-
-    async def run_skill(self, turn: int, name: str, arguments: Mapping[str, object]) -> Outcome:
-        """Ask the session for a skill, and wait for what comes of it."""
-        call = SkillCall(secrets.token_hex(8), name, arguments)
-        waiting: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._calls[call.id] = waiting
-        try:
-            await self._out.put(SkillRequest(turn, call))
-            return await waiting
-        finally:
-            del self._calls[call.id]
-
-
-class BridgeDesk(SkillDesk):
-    """Where an agent has skills run, in one turn."""
-
-    def __init__(self, dialogue: BridgeDialogue, turn: int) -> None:
-        self._dialogue = dialogue
-        self._turn = turn
-
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Outcome:
-        return await self._dialogue.run_skill(self._turn, name, arguments)
-
-
-class Utterance:
-    """What the user says in one turn: heard while it arrives, and again from its beginning by the next recogniser."""
-
-    def __init__(self) -> None:
-        self._frames: list[Frame] = []
-        self._readers: list[Mailbox[Frame]] = []
-        self._closed = False
-
-    def put(self, frame: Frame) -> None:
-        """A frame more; beyond UTTERANCE it is not kept."""
-        if self._closed or len(self._frames) >= UTTERANCE:
+    async def prepare(self, text: str) -> None:
+        if self._answer is not None and (self._answer.released or self._answer.text == text):
             return
-        self._frames.append(frame)
-        for reader in self._readers:
-            reader.put(frame)
+        self._redraft(text)
 
-    def close(self) -> None:
-        """The user has finished."""
-        self._closed = True
-        for reader in self._readers:
-            reader.close()
+    async def confirm(self) -> None:
+        self._stop_listening()
+        if self._answer is None:
+            nothing = "nothing was prepared that could be confirmed; say the text instead"
+            self._out.push(ReplyFailed(self._turn.number, VonadError("invalid_state", nothing)))
+        elif not self._answer.released:
+            self._answer.release()
 
-    def frames(self) -> AsyncIterator[Frame]:
-        """All frames from the first to the last."""
-        reader: Mailbox[Frame] = Mailbox(UTTERANCE)
-        for frame in self._frames:
-            reader.put(frame)
-        if self._closed:
-            reader.close()
-        else:
-            self._readers.append(reader)
-        return reader
+    def _redraft(self, text: str) -> None:
+        self._stop_answering()
+        self._out.drop(lambda reply: isinstance(reply, SkillRequest))
+        self._answering(text, draft=True)
+
+    # While a reply is made, or plays
+
+    async def overhear(self, frame: Frame) -> None:
+        if self._overhearing is None or self._overhearing.over:
+            self._stop_overhearing()
+            self._overhearing = Overhearing(self._cascade.host.clock)
+            self._overhearing.task = self._spawn(self._recognition().overhear(self._overhearing), "overhears")
+        self._overhearing.put(frame)
+
+    async def fill(self) -> None:
+        fillers = self._cascade.settings.fillers
+        if not fillers or not self._brief.aloud or (self._filling is not None and not self._filling.done()):
+            return
+        text = fillers[self._fillers % len(fillers)]
+        self._fillers += 1
+        self._filling = self._spawn(self._fill(self._turn.number, text), "fills")
+
+    async def inject(self, event: ContextEvent) -> None:
+        self._context.append(event)
+        draft = self._answer
+        if draft is not None and not draft.released and not draft.acted:
+            self._redraft(draft.text)  # it should know; but nothing is asked of a skill twice
+
+    async def _fill(self, turn: int, text: str) -> None:
+        """Until the reply itself sounds. That it fails is of no consequence: the user waits in silence."""
+        brief, log = self._brief, self._cascade.host.log
+        sound = spoken(self._cascade, text, language=brief.language, style=brief.style, tell=log.debug)
+        try:
+            async with closing(sound) as frames:
+                async for frame in frames:
+                    if self._answer is not None and self._answer.sounding:
+                        return
+                    await self._out.put(Frame(frame.samples, frame.rate, turn=turn, filler=True))
+        except VonadError as error:
+            log.debug("no filler: %s", error.message)
+
+    # Tasks
+
+    def _answering(self, text: str, *, draft: bool) -> None:
+        self._answer = Answer(
+            self._cascade, self._brief, self._turn, text, context=self._context, out=self._out, draft=draft
+        )
+        self._answer.start(self._group)
+
+    def _stop_answering(self) -> None:
+        if self._answer is not None:
+            self._answer.stop()
+        self._answer = None
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+        self._listening = self._utterance = None
+
+    def _stop_overhearing(self) -> None:
+        if self._overhearing is not None and self._overhearing.task is not None:
+            self._overhearing.task.cancel()
+        self._overhearing = None
+
+    def _recognition(self) -> Recognition:
+        return Recognition(self._cascade, self._out, self._turn.number, self._brief.language, self._turn.sentences)
+
+    def _spawn(self, work: Coroutine[object, object, None], what: str) -> asyncio.Task[None]:
+        return self._group.create_task(work, name=f"bridge of session {self._brief.session_id} {what}")

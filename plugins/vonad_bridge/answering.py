@@ -1,0 +1,226 @@
+"""Answering: one text, from the agents through the splitter to the voice; said at once, or held back until wanted."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vonad import (
+    Brief,
+    ContextEvent,
+    Diagnostic,
+    Exchange,
+    Frame,
+    NotUnderstood,
+    Outcome,
+    Reply,
+    ReplyDone,
+    ReplyFailed,
+    ReplyText,
+    Request,
+    Sentences,
+    SkillCall,
+    SkillDesk,
+    SkillRequest,
+    VonadError,
+    closing,
+    first_error,
+)
+from vonad_bridge.outlet import Outlet
+from vonad_bridge.sentences import SentenceSplitter
+from vonad_bridge.settings import Cascade
+from vonad_bridge.tries import Tries
+from vonad_bridge.voice import spoken
+
+SENTENCES = 32
+"""Sentences that wait to be spoken: the agent waits when it is that far ahead."""
+
+HELD = 512
+"""Replies that a draft keeps: some seconds of sound; it waits when it is that far ahead."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """The open turn. tokens: what all its answers have spent, those that were thrown away too."""
+
+    number: int
+    sentences: Sentences
+    history: tuple[Exchange, ...]
+    tokens: int = 0
+
+
+class Answer:
+    """The answer to one text. A draft's skills are asked for at once; all else of it is held back until its release.
+
+    released: what is made comes out.
+    acted:    a skill was asked for.
+    sounding: some of its sound has come out.
+    """
+
+    def __init__(
+        self,
+        cascade: Cascade,
+        brief: Brief,
+        turn: Turn,
+        text: str,
+        *,
+        context: Sequence[ContextEvent],
+        out: Outlet,
+        draft: bool = False,
+    ) -> None:
+        self.text = text
+        self.released = not draft
+        self.acted = False
+        self.sounding = False
+        self.desk = Desk(self._wish)
+        self._cascade = cascade
+        self._brief = brief
+        self._turn = turn
+        self._context = context
+        self._out = out
+        self._held: deque[Reply] = deque()
+        self._freed = asyncio.Event()
+        self._begun = False
+        self._stopped = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Begin to make it."""
+        name = f"bridge of session {self._brief.session_id} answers"
+        self._task = group.create_task(self._answer(), name=name)
+
+    def release(self) -> None:
+        """It is wanted: what was held back comes out now, the rest as it is made."""
+        self.released = True
+        for reply in self._held:
+            self._push(reply)
+        self._held.clear()
+        self._freed.set()
+
+    def stop(self) -> None:
+        """Nothing more of it comes out."""
+        self._stopped = True
+        self._freed.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _answer(self) -> None:
+        tries = Tries("agent", self._cascade.settings.agent, self._cascade.host, self._tell)
+        understood = False
+        while not understood and (name := await tries.next()) is not None:
+            try:
+                understood = await self._ask(name)
+            except VonadError as error:
+                if self._begun or error.code == "budget_exceeded":
+                    await self._put(ReplyFailed(self._turn.number, error))
+                    return
+                tries.failed(error)
+        if not understood and tries.error is not None:  # who failed might have known
+            await self._put(ReplyFailed(self._turn.number, tries.error))
+        else:
+            tokens = self._turn.tokens
+            usage = {"tokens": tokens} if tokens else None
+            await self._put(ReplyDone(self._turn.number, understood=understood, usage=usage))
+
+    async def _ask(self, name: str) -> bool:
+        """Whether this agent had something to say: it is spoken sentence by sentence while the agent goes on."""
+        request = Request(
+            text=self.text,
+            language=self._brief.language,
+            sentences=self._turn.sentences,
+            history=self._turn.history,
+            context=tuple(self._context),
+            spend=self._spend,
+        )
+        sentences: asyncio.Queue[str | None] = asyncio.Queue(SENTENCES)
+        understood, failure = True, None
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._voice(sentences), name=f"{name} speaks")
+                async with (
+                    self._cascade.host.engine("agent", name) as agent,
+                    closing(agent.answer(request, self.desk)) as pieces,
+                ):
+                    splitter = SentenceSplitter()
+                    async for piece in pieces:
+                        for sentence in splitter.push(piece):
+                            await sentences.put(sentence)
+                    for sentence in splitter.flush():
+                        await sentences.put(sentence)
+                await sentences.put(None)
+        except* NotUnderstood:
+            understood = False
+        except* VonadError as errors:
+            failure = first_error(errors)
+        if failure is not None:
+            raise failure
+        return understood
+
+    async def _voice(self, sentences: asyncio.Queue[str | None]) -> None:
+        brief, turn = self._brief, self._turn.number
+        while (sentence := await sentences.get()) is not None:
+            self._begun = True
+            text = brief.rewrite(sentence)
+            await self._put(ReplyText(turn, text))
+            if not brief.aloud:
+                continue
+            sound = spoken(self._cascade, text, language=brief.language, style=brief.style, tell=self._tell)
+            async with closing(sound) as frames:
+                async for frame in frames:
+                    await self._put(Frame(frame.samples, frame.rate, turn=turn))
+
+    def _spend(self, tokens: int) -> None:
+        self._turn.tokens += tokens
+        self._brief.spend(tokens)
+
+    def _wish(self, call: SkillCall) -> None:
+        self._begun = self.acted = True
+        if not self._stopped:
+            self._out.push(SkillRequest(self._turn.number, call, early=not self.released))
+
+    def _tell(self, message: str) -> None:
+        diagnostic = Diagnostic(self._turn.number, message)
+        if self.released:
+            self._push(diagnostic)
+        else:
+            self._held.append(diagnostic)
+
+    async def _put(self, reply: Reply) -> None:
+        if not self.released and len(self._held) >= HELD:
+            await self._freed.wait()
+        if not self.released:
+            self._held.append(reply)
+            return
+        await self._out.room()
+        self._push(reply)
+
+    def _push(self, reply: Reply) -> None:
+        """Unless it was stopped: a task that was told to end may get to run once more before it does."""
+        if not self._stopped:
+            self.sounding = self.sounding or isinstance(reply, Frame)
+            self._out.push(reply)
+
+
+class Desk(SkillDesk):
+    """Where an agent has skills run. wish: told of each call; its outcome comes through `settle`."""
+
+    def __init__(self, wish: Callable[[SkillCall], None]) -> None:
+        self._wish = wish
+        self._calls: dict[str, asyncio.Future[Outcome]] = {}
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Outcome:
+        call = SkillCall(secrets.token_hex(8), name, arguments)
+        waiting: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._calls[call.id] = waiting
+        try:
+            self._wish(call)
+            return await waiting
+        finally:
+            del self._calls[call.id]
+
+    def settle(self, call_id: str, outcome: Outcome) -> None:
+        """What came of a call; one that nobody waits for is ignored."""
+        waiting = self._calls.get(call_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(outcome)

@@ -1,0 +1,69 @@
+"""The outlet: what waits for the session to take it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from vonad import Overheard, Reply
+
+REPLIES = 512
+"""Replies that wait: some seconds of sound; whoever makes them waits when they are not taken."""
+
+
+class Outlet:
+    """One reader. Writers `put` and wait for room, or `push` what there must always be room for.
+
+    What is `overheard` waits behind nothing: sound in front of it is taken no faster than it is played.
+    """
+
+    def __init__(self) -> None:
+        self._replies: deque[Reply] = deque()
+        self._overheard: Overheard | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._room = asyncio.Event()
+
+    async def put(self, reply: Reply) -> None:
+        """Leave it, when there is room."""
+        await self.room()
+        self.push(reply)
+
+    async def room(self) -> None:
+        """Wait until fewer than REPLIES wait."""
+        while len(self._replies) >= REPLIES:
+            self._room.clear()
+            await self._room.wait()
+
+    def push(self, reply: Reply) -> None:
+        """Leave it now."""
+        self._replies.append(reply)
+        self._wake()
+
+    def overheard(self, words: Overheard) -> None:
+        """Leave words so far, in place of those before."""
+        self._overheard = words
+        self._wake()
+
+    def drop(self, unwanted: Callable[[Reply], bool]) -> None:
+        """Take back what nobody is to get any more."""
+        self._replies = deque(reply for reply in self._replies if not unwanted(reply))
+        if self._overheard is not None and unwanted(self._overheard):
+            self._overheard = None
+        self._room.set()
+
+    async def replies(self) -> AsyncIterator[Reply]:
+        """In order, for ever."""
+        while True:
+            overheard, self._overheard = self._overheard, None
+            if overheard is not None:
+                yield overheard
+            elif self._replies:
+                reply = self._replies.popleft()
+                self._room.set()
+                yield reply
+            else:
+                self._reader = asyncio.get_running_loop().create_future()
+                await self._reader
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
