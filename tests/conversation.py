@@ -15,7 +15,7 @@ from vonad.frame import Frame
 from vonad.history import Journal, open_journal
 from vonad.plan import Plan, Wake
 from vonad.policy import DefaultPolicy, Policy
-from vonad.session.means import Means
+from vonad.session.means import Cues, Means, Silent
 from vonad.session.session import Session
 from vonad.skill import AnySkill, Risk, SkillCall
 from vonad.skills.catalogue import Catalogue
@@ -144,6 +144,7 @@ async def conversation(
     hooks: Hooks | None = None,
     database: Path | None = None,
     before: Callable[[Session], None] = lambda session: None,
+    cues: Cues | None = None,
 ) -> AsyncIterator[Conversation]:
     """A session that has opened for its plan (by default: to listen on the satellite `desk`)."""
     clock = ManualClock()
@@ -153,7 +154,7 @@ async def conversation(
     place = None if text_only else line or ScriptedLine()
     plan = plan or Plan(satellite=None if text_only else "desk", backends=("scripted",))
     async with open_journal(database, clock=clock, retention_days=0) as journal, asyncio.TaskGroup() as group:
-        session = Session("s1", "c1", plan, place, means(clock, bus, journal, bench, skills, hooks, group))
+        session = Session("s1", "c1", plan, place, means(clock, bus, journal, bench, skills, hooks, group, cues))
         story = Conversation(session, place, bench, clock)
         with bus.subscribe() as subscription:
             listener = asyncio.create_task(_listen(subscription, story.events), name="events")
@@ -178,6 +179,7 @@ def means(  # noqa: PLR0917
     skills: tuple[tuple[AnySkill, str], ...],
     hooks: Hooks | None,
     group: asyncio.TaskGroup,
+    cues: Cues | None = None,
 ) -> Means:
     hooks = hooks or Hooks()
     policy = Policy(hooks, lambda hook, error: None, clock=clock)
@@ -196,6 +198,7 @@ def means(  # noqa: PLR0917
         sentences=lambda: catalogue.sentences,
         backends=bench,
         group=group,
+        cues=cues or Silent(),
     )
 
 

@@ -41,13 +41,26 @@ class Satellite:
 
 
 class Lines:
-    """Satellites by id. wake: told of every wake that a detector finds, here or on the device."""
+    """Satellites by id.
 
-    def __init__(self, parts: Parts, *, bus: Bus, clock: Clock, wake: Callable[[Wake], object]) -> None:
+    wake: told of every wake that a detector finds, here or on the device.
+    came: told of each satellite that has connected.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        bus: Bus,
+        clock: Clock,
+        wake: Callable[[Wake], object],
+        came: Callable[[str], object],
+    ) -> None:
         self._parts = parts
         self._bus = bus
         self._clock = clock
         self._wake = wake
+        self._came = came
         self._satellites: dict[str, Satellite] = {}
         self._transports: dict[str, tuple[Part, asyncio.Task[None]]] = {}
         self._lines: set[asyncio.Task[None]] = set()
@@ -132,6 +145,7 @@ class Lines:
             satellite = self._satellites[name] = Satellite(name, part.name, line, ear)
             self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
             log.info("satellite %s is online", name)
+            self._came(name)
             own = group.create_task(self._device_wakes(line), name=f"wakes of {name}")
             reason = "it went away"
             try:

@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from zoneinfo import ZoneInfo
 
+from vonad.announcing import Announcing
 from vonad.bus import Bus
 from vonad.clock import Clock
 from vonad.directories import Directories
 from vonad.engine import SpeechToText
 from vonad.errors import VonadError
 from vonad.events import Event, coarse
+from vonad.frame import Frame
 from vonad.history import Journal
 from vonad.host import Voice
 from vonad.lines import Lines, Satellite
 from vonad.parts import Parts
-from vonad.plan import SATELLITE_ID, Plan, Refusal, Wake
+from vonad.plan import SATELLITE_ID, Plan, Refusal, Style, Wake
 from vonad.plans import plan_session, plan_wake
 from vonad.plugins import Plugins
 from vonad.policy import DefaultPolicy, Policy
@@ -26,6 +28,7 @@ from vonad.session.session import Session
 from vonad.session.turn import Turn
 from vonad.sessions import Sessions
 from vonad.settings import Settings
+from vonad.sounds import Sounds
 from vonad.wake.gate import Gate
 
 log = logging.getLogger(__name__)
@@ -68,7 +71,9 @@ class Runtime:
         self._clock = clock
         self._policy = Policy(plugins.hook, self._hook_failed, clock=clock)
         plugins.register_policy(DefaultPolicy(lambda wake: plan_wake(self.settings, wake), risk=parts.catalogue.risk))
-        self.lines = Lines(parts, bus=bus, clock=clock, wake=self.wake)
+        self.announcing = Announcing(self._announce, bus=bus, journal=journal, clock=clock)
+        self.sounds = Sounds(directories, clock=clock, speak=self._speak)
+        self.lines = Lines(parts, bus=bus, clock=clock, wake=self.wake, came=self.announcing.came)
         self.sessions = Sessions(
             parts,
             self._policy,
@@ -77,9 +82,11 @@ class Runtime:
             clock=clock,
             publish=self._session_event,
             breaker_changed=self._breaker_changed,
+            cues=self.sounds,
         )
         self._gate = self._new_gate(settings)
         self._group = asyncio.TaskGroup()
+        self._rendering: asyncio.Task[None] | None = None
         self._stopping = False
 
     # Life
@@ -87,6 +94,7 @@ class Runtime:
     async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
         """Open everything, serve until `stop`, close everything in reverse order."""
         async with self._group:
+            self.announcing.open(self._group)
             await self.configure(self.settings)
             started()
             await stop.wait()
@@ -94,6 +102,8 @@ class Runtime:
             for session in self.sessions.open:
                 session.close("shutdown")
             await self._sessions_over()
+            await self.announcing.close()
+            self._prepare_sounds(None)
             self.lines.take_no_more()
             await self.parts.close()
             self.lines.hang_up()
@@ -102,8 +112,10 @@ class Runtime:
         """Take settings up, at the start and at each reload; the labels of the parts that changed."""
         self.settings = settings
         self._gate = self._new_gate(settings, after=self._gate)
+        self.sounds.configure(settings)
         changed = await self.parts.apply(settings, self._group)
         await self._prepare()
+        self._prepare_sounds(self._group)
         self.lines.serve(settings, self._group)
         return changed
 
@@ -117,6 +129,15 @@ class Runtime:
                 log.warning("[engines.%s] could not prepare the skills' sentences: %s", name, error.message)
             except Exception:  # a defect of the engine's: its first turn will say so too
                 log.exception("[engines.%s] could not prepare the skills' sentences", name)
+
+    def _prepare_sounds(self, group: asyncio.TaskGroup | None) -> None:
+        """Have phrases spoken ahead of need, alongside; without a group no more."""
+        if self._rendering is not None:
+            self._rendering.cancel()
+        self._rendering = group.create_task(self.sounds.prepare(), name="phrases") if group is not None else None
+
+    def _speak(self, backends: tuple[str, ...], text: str, language: str, style: Style) -> AsyncIterator[Frame]:
+        return self.sessions.speak(backends, text, language=language, style=style)
 
     async def _sessions_over(self) -> None:
         try:
@@ -223,8 +244,9 @@ class Runtime:
         self._gate.count(satellite)
         return turn
 
-    def say(self, satellite: str, announcement: Announcement) -> None:
+    def _announce(self, announcement: Announcement) -> None:
         """Announce; a session opens for it where there is none. Raises not_found, overload, session_limit."""
+        satellite = announcement.satellite
         place = self.lines.get(satellite)
         session = place.session
         if session is not None and not session.over:
@@ -272,6 +294,4 @@ class RuntimeVoice(Voice):
         self._runtime = runtime
 
     async def say(self, satellite: str, text: str) -> str:
-        announcement = new_announcement(text)
-        self._runtime.say(satellite, announcement)
-        return announcement.id
+        return self._runtime.announcing.say(new_announcement(text, satellite=satellite)).id

@@ -14,13 +14,13 @@ from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.history import Journal, TurnView, WakeView
 from vonad.identity import NodeIdentity
-from vonad.plan import REFUSALS, Refusal, SessionView, Wake
+from vonad.plan import REFUSALS, SATELLITE_ID, Refusal, SessionView, Style, Wake
 from vonad.plugins import Plugins, PluginStatus
 from vonad.runtime import Runtime
-from vonad.session.announcement import new_announcement
+from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.session import Session
 from vonad.session.turn import Turn
-from vonad.views import SatelliteView, SkillView, TurnResult, WakeAnswer
+from vonad.views import AnnouncementView, SatelliteView, SkillView, TurnResult, WakeAnswer
 
 log = logging.getLogger(__name__)
 
@@ -182,16 +182,60 @@ class House:
         id: str | None = None,
         priority: int = 0,
         interrupt: bool = False,
+        interruptible: bool = True,
+        preannounce: bool = False,
+        durable: bool = False,
+        style: Style | None = None,
+        volume: float = 1.0,
     ) -> str:
-        """Queue an announcement; its id, which `say.finished` repeats. Raises not_found, overload."""
-        announcement = new_announcement(text, id=id, priority=priority, interrupt=interrupt)
-        self._runtime.say(satellite, announcement)
-        return announcement.id
+        """Queue an announcement; its id, which `say.finished` repeats. Raises not_found, overload, malformed.
+
+        interruptible: whether somebody who speaks cuts it short; `stop` always does.
+        preannounce:   a chime comes first.
+        durable:       waits for an absent satellite, and over a restart, until it was said.
+        volume:        0..1 of the voice's own loudness.
+        """
+        if not text.strip():
+            raise VonadError("malformed", "an announcement needs a text", op="say")
+        if not 0.0 <= volume <= 1.0:
+            raise VonadError("malformed", f"volume {volume:g}: it is from 0 to 1", op="say")
+        if not SATELLITE_ID.fullmatch(satellite):
+            raise VonadError("not_found", f"{satellite!r:.80} is no satellite's id: a-z 0-9 _ -, at most 64", op="say")
+        announcement = new_announcement(
+            text,
+            id=id,
+            satellite=satellite,
+            priority=priority,
+            interrupt=interrupt,
+            interruptible=interruptible,
+            preannounce=preannounce,
+            durable=durable,
+            style=style,
+            volume=volume,
+        )
+        return self._runtime.announcing.say(announcement).id
+
+    def announcement(self, id: str) -> AnnouncementView:
+        """One of the last 256. Raises not_found."""
+        return _announcement_view(self._runtime.announcing.get(id))
+
+    async def wait_said(self, id: str, seconds: float) -> AnnouncementView:
+        """One, once it is over. Raises not_found, timeout; it is said all the same."""
+        return _announcement_view(await self._runtime.announcing.wait(id, seconds))
+
+    def cancel_say(self, id: str) -> bool:
+        """Do not say it, or no further. False when it was over already. Raises not_found."""
+        return self._runtime.announcing.cancel(id)
+
+    async def says_kept(self) -> None:
+        """Return when every durable announcement so far is on disk."""
+        await self._runtime.announcing.saved()
 
     def stop(self, satellite: str) -> bool:
         """End playback, turn and follow-up at once. False when there was nothing to stop. Raises not_found."""
         session = self._runtime.lines.get(satellite).session
-        return session is not None and session.stop()
+        forgotten = self._runtime.announcing.forget(satellite)
+        return (session is not None and session.stop()) or forgotten > 0
 
     # History
 
@@ -309,3 +353,15 @@ class Service:
     def __init__(self, sessions: SessionService, house: House) -> None:
         self.sessions = sessions
         self.house = house
+
+
+def _announcement_view(announcement: Announcement) -> AnnouncementView:
+    return AnnouncementView(
+        announcement.id,
+        announcement.satellite,
+        announcement.text,
+        announcement.state,
+        announcement.reason,
+        priority=announcement.priority,
+        durable=announcement.durable,
+    )

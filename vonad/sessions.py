@@ -19,7 +19,7 @@ from vonad.plan import Plan, SessionView, Style
 from vonad.policy import Policy
 from vonad.resilience import BreakerState
 from vonad.roster import Roster
-from vonad.session.means import Limits, Means
+from vonad.session.means import Cues, Limits, Means
 from vonad.session.session import Session
 from vonad.settings import Settings
 from vonad.skills.desk import Desk
@@ -33,6 +33,7 @@ class Sessions:
     """Opens sessions within the limits, supervises them, and remembers what became of them.
 
     publish: told every event of a session.
+    cues:    sounds and spoken phrases that are ready.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Sessions:
         clock: Clock,
         publish: Callable[[Event], object],
         breaker_changed: Callable[[str, BreakerState], None],
+        cues: Cues,
     ) -> None:
         self.roster = Roster(parts, clock, breaker_changed)
+        self._cues = cues
         self._parts = parts
         self._policy = policy
         self._bus = bus
@@ -156,6 +159,7 @@ class Sessions:
             desk=self._desk,
             voice=lambda text, language, style: self.speak(plan.backends, text, language=language, style=style),
             backends=self.roster,
+            cues=self._cues,
             group=group,
             detector=lambda: self._parts.lease(VoiceActivityDetector, "vad", limits.vad),
             judge=self._judge(limits.turn),

@@ -1,4 +1,4 @@
-"""Views: what the service shows of turns, satellites, skills and wakes. Values, as every face gives them on."""
+"""Views: what the service shows of turns, satellites, announcements, skills, wakes. Values, as faces give them on."""
 
 from dataclasses import dataclass
 
@@ -26,6 +26,19 @@ class SatelliteView:
     online: bool
     transport: str
     session_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementView:
+    """Something the house was asked to say. state: queued, playing, finished, cancelled or failed; reason: why."""
+
+    id: str
+    satellite: str
+    text: str
+    state: str
+    reason: str
+    priority: int
+    durable: bool
 
 
 @dataclass(frozen=True, slots=True)

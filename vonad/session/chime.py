@@ -47,7 +47,9 @@ class Chime:
         try:
             async with floor.clock.deadline(sum(frame.seconds for frame in frames) + CONFIRM_S):
                 for frame in frames:
-                    await line.play(resampler.push(frame))
+                    piece = resampler.push(frame)
+                    if len(piece.samples):
+                        await line.play(piece)
                 rest = resampler.flush()
                 if len(rest):
                     await line.play(Frame(rest, resampler.rate))
