@@ -6,6 +6,7 @@ from collections.abc import Callable
 from vonad.engine import Detection, WakeStream
 from vonad.frame import CAPTURE_RATE, Frame
 from vonad.resampling import Resampler
+from vonad.session.interruption import ANSWERING
 from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.transport import Line
@@ -18,29 +19,41 @@ AWAKE = frozenset({State.CREATED, State.CONNECTING, State.INTERRUPTED})
 
 
 class Ear:
-    """Dormant, it feeds the detector; while its session listens, the session.
+    """Dormant, it feeds the detector; while its session listens, the session; while that answers, both.
 
     session:  who is to be fed.
     detected: told of each wake word, after the past up to its end has been forgotten.
+    stop:     finds the stop word; fed only while the session answers.
+    stopped:  told of each stop word.
     """
 
     def __init__(
-        self, line: Line, *, pre_roll_s: float, detector: WakeStream | None, detected: Callable[[Detection], None]
+        self,
+        line: Line,
+        *,
+        pre_roll_s: float,
+        detector: WakeStream | None,
+        detected: Callable[[Detection], None],
+        stop: WakeStream | None = None,
+        stopped: Callable[[Detection], None] = lambda found: None,
     ) -> None:
         self.session: Session | None = None
         self._line = line
         self._pre_roll_s = pre_roll_s
         self._detector = detector
         self._detected = detected
+        self._stop = stop
+        self._stopped = stopped
         self._past: deque[Frame] = deque()
         self._past_s = 0.0
         self._resampler = Resampler(CAPTURE_RATE)
         self._listened = False
+        self._answered = False
 
     async def run(self) -> None:
         """Until the satellite goes. Raises transport_recv_failed."""
         async for frame in self._line.frames():
-            await self._take(self._resampler.push(frame))
+            await self._take(frame if frame.rate == CAPTURE_RATE else self._resampler.push(frame))
 
     def past(self) -> tuple[Frame, ...]:
         """What was captured just before now; it is given away once."""
@@ -50,7 +63,8 @@ class Ear:
 
     async def _take(self, frame: Frame) -> None:
         session = self.session
-        if session is not None and session.listening:
+        answering = session is not None and session.state in ANSWERING
+        if session is not None and session.attentive and not answering:
             self._listened = True
             await session.hear(frame)
             return
@@ -60,17 +74,32 @@ class Ear:
             if self._detector is not None:
                 self._detector.reset()
         self._remember(frame, CONNECTING_S if session is not None and session.state in AWAKE else self._pre_roll_s)
+        if session is not None and session.attentive:
+            await session.hear(frame)  # a wake may still interrupt: what was captured before it stays known here too
         if self._detector is not None:
             detection = self._detector.push(frame.samples)
             if detection is not None:
                 self._forget()
                 self._detected(detection)
+        if self._stop is not None:
+            self._wait_for_stop(self._stop, frame, answering=answering)
+
+    def _wait_for_stop(self, stop: WakeStream, frame: Frame, *, answering: bool) -> None:
+        if answering and not self._answered:
+            stop.reset()
+        self._answered = answering
+        if not answering:
+            return
+        detection = stop.push(frame.samples)
+        if detection is not None:
+            self._stopped(detection)
 
     def _remember(self, frame: Frame, seconds: float) -> None:
-        self._past.append(frame)
-        self._past_s += frame.seconds
-        while self._past and self._past_s - self._past[0].seconds >= seconds:
-            self._past_s -= self._past.popleft().seconds
+        past = self._past
+        past.append(frame)
+        self._past_s += len(frame.samples) / frame.rate
+        while past and self._past_s - past[0].seconds >= seconds:
+            self._past_s -= past.popleft().seconds
 
     def _forget(self) -> None:
         self._past.clear()

@@ -13,7 +13,7 @@ class LineCapabilities:
     """What a line can do.
 
     playback_rate: Hz of the frames that `play` is given.
-    full_duplex:   it can hear while it plays without hearing itself.
+    full_duplex:   it can hear while it plays without hearing itself, or hardly.
     position:      `played` is measured, not guessed.
     """
 
@@ -51,6 +51,11 @@ class Line(ABC):
     def played(self) -> float:
         """Seconds of sound heard since the line opened, where capabilities.position says so."""
         return 0.0
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were captured since the line opened, and thrown away because nobody took them in time."""
+        return 0
 
     async def wakes(self) -> AsyncIterator[Wake]:
         """Wakes that the device itself finds; none by default."""

@@ -71,6 +71,10 @@ class LocalLine(Line):
     def played(self) -> float:
         return self.speaker.played
 
+    @property
+    def dropped(self) -> int:
+        return self.microphone.dropped + self.microphone.overruns
+
     async def watch(self) -> DeviceError:
         """Wait until a device is gone or wedged, and end the line; why."""
         capture, playback = Pulse(self._clock, grace_s=WARM_UP_S), Pulse(self._clock)

@@ -314,3 +314,11 @@ async def test_opening_and_closing_leaks_neither_threads_nor_memory(tmp_path, wa
 def test_importing_the_plugin_loads_no_network():
     code = "import sys, vonad_microwakeword; print('pymicro_wakeword' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+async def test_the_package_has_no_stop_word_and_an_own_model_is_one(tmp_path, wake_folder, detector):
+    assert "stop" not in detector.words()
+    own_model(wake_folder, "stop")
+    async with MicroWakeWord(MicroWakeWordSettings(), FakeHost(tmp_path)) as with_own:
+        assert "stop" in with_own.words()
+        assert detections(with_own.stream(["stop"]), recording(AUDIO / "wake_hey_jarvis_1.wav")) == ["stop"]
