@@ -2,10 +2,11 @@
 
 from vonad.history.journal import Journal
 from vonad.history.opening import open_journal
-from vonad.history.records import SkillRun, TurnDetail, TurnRecord, TurnView, UnknownAction, WakeView
+from vonad.history.records import SessionRecord, SkillRun, TurnDetail, TurnRecord, TurnView, UnknownAction, WakeView
 
 __all__ = [
     "Journal",
+    "SessionRecord",
     "SkillRun",
     "TurnDetail",
     "TurnRecord",

@@ -15,7 +15,7 @@ from vonad.history.database import Work
 from vonad.history.deletion import Deletion, Which
 from vonad.history.file import File
 from vonad.history.reader import Reader
-from vonad.history.records import TurnDetail, TurnRecord, TurnView, UnknownAction, WakeView, moment
+from vonad.history.records import SessionRecord, TurnDetail, TurnRecord, TurnView, UnknownAction, WakeView, moment
 from vonad.history.writer import Writer
 
 T = TypeVar("T")
@@ -115,6 +115,10 @@ class Journal:
         """It is over."""
         return self._write("turn", writes.turn_ended(turn_id, record, at=self._now()), durable=True)
 
+    def summed_up(self, conversation_id: str, summary: str, *, up_to: str) -> asyncio.Future[bool]:
+        """What was said so far but for the last exchanges, in a few sentences. up_to: the turn it was made after."""
+        return self._write("summary", writes.summed_up(conversation_id, summary, up_to=up_to), durable=False)
+
     def wake(
         self,
         satellite: str | None,
@@ -175,8 +179,20 @@ class Journal:
         return await self._read(partial(queries.wakes, limit=_within(limit)))
 
     async def recent(self, conversation_id: str, limit: int = 20) -> list[Exchange]:
-        """The latest exchanges of a conversation, oldest first."""
+        """The latest pairs of question and answer of a conversation, oldest first, as `exchanges.paired` says."""
         return await self._read(partial(queries.recent, conversation_id=conversation_id, limit=_within(limit)))
+
+    async def session(self, session_id: str) -> SessionRecord:
+        """A session that is over. Raises session_not_found."""
+        return await self._read(partial(queries.session, session_id=session_id))
+
+    async def sessions(self, *, but: list[str], limit: int, offset: int = 0) -> list[SessionRecord]:
+        """Sessions that are over, the latest first, without those named in `but`."""
+        return await self._read(partial(queries.sessions, but=but, limit=_within(limit), offset=max(0, offset)))
+
+    async def conversation(self, name: str) -> str:
+        """The id of a conversation, by its own or that of a session in it. Raises session_not_found."""
+        return await self._read(partial(queries.conversation, name=name))
 
     async def export(self) -> AsyncIterator[dict[str, object]]:
         """Every turn with all that is known of it, in the order they began."""

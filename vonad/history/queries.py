@@ -8,7 +8,8 @@ from typing import Any
 
 from vonad.engine import Exchange
 from vonad.errors import VonadError
-from vonad.history.records import SkillRun, TurnDetail, TurnView, WakeView, iso, moment
+from vonad.history.exchanges import SummedUp, paired
+from vonad.history.records import SessionRecord, SkillRun, TurnDetail, TurnView, WakeView, iso, moment
 from vonad.history.writes import Value, clean
 
 _VIEW = (
@@ -16,8 +17,18 @@ _VIEW = (
 )
 _DETAIL = (
     f"{_VIEW}, t.conversation_id, t.number, t.source, t.ended_at, t.user_text, t.backend, t.stages, t.first_audio_ms, "
-    "t.endpoint, t.usage"
+    "t.endpoint, t.usage, t.degraded, t.audio_gap"
 )
+_SESSION = (
+    "SELECT s.session_id, s.conversation_id, s.satellite, s.backend, s.opened_at, s.closed_at, s.reason, "
+    "(SELECT max(number) FROM turns WHERE session_id = s.session_id), "
+    "(SELECT sum(value) FROM turns, json_each(turns.usage) WHERE session_id = s.session_id), "
+    "t.degraded, coalesce(t.user_text, t.transcript, ''), coalesce(t.generated_text, '') "
+    "FROM sessions s LEFT JOIN turns t ON t.id = (SELECT max(id) FROM turns WHERE session_id = s.session_id) "
+)
+LINES = 3
+"""Turns that are looked at for one pair: some were never answered."""
+
 _WORD = re.compile(r"[^\s\0\"]+")
 
 
@@ -94,14 +105,55 @@ def wakes(connection: sqlite3.Connection, limit: int) -> list[WakeView]:
 
 
 def recent(connection: sqlite3.Connection, conversation_id: str, limit: int) -> list[Exchange]:
-    """The latest exchanges of a conversation, oldest first, as they were heard."""
+    """The latest exchanges of a conversation, oldest first, as they were heard; before them, the sum of those before.
+
+    A reply stands right behind what it answers, however late it was written: they are one row.
+    """
     rows = connection.execute(
-        "SELECT coalesce(user_text, transcript, ''), coalesce(heard_text, '') FROM turns "
+        "SELECT id, coalesce(user_text, transcript, ''), coalesce(heard_text, '') FROM turns "
         "WHERE conversation_id = ? AND outcome IS NOT NULL "
-        "AND (coalesce(user_text, transcript, '') <> '' OR coalesce(heard_text, '') <> '') ORDER BY id DESC LIMIT ?",
-        clean(conversation_id, limit),
+        "AND (coalesce(user_text, transcript, '') <> '' OR coalesce(heard_text, '') <> '') "
+        "ORDER BY started_at DESC, id DESC LIMIT ?",
+        clean(conversation_id, limit * LINES),
     ).fetchall()
-    return [Exchange(user, assistant) for user, assistant in reversed(rows)]
+    summary: tuple[str, int] | None = connection.execute(
+        "SELECT summary, summed_up_to FROM conversations WHERE conversation_id = ? AND summary IS NOT NULL",
+        clean(conversation_id),
+    ).fetchone()
+    return paired(rows[::-1], limit, SummedUp(*summary) if summary is not None else None)
+
+
+def session(connection: sqlite3.Connection, session_id: str) -> SessionRecord:
+    """One that is over. Raises session_not_found."""
+    row = connection.execute(
+        f"{_SESSION} WHERE s.session_id = ? AND s.closed_at IS NOT NULL", clean(session_id)
+    ).fetchone()
+    if row is None:
+        raise VonadError("session_not_found", f"there is no session {session_id!r:.100}", op="session")
+    return _session(row)
+
+
+def sessions(connection: sqlite3.Connection, but: list[str], limit: int, offset: int) -> list[SessionRecord]:
+    """Those that are over, the latest first, without those named in `but`."""
+    rows = connection.execute(
+        f"{_SESSION} WHERE s.closed_at IS NOT NULL "  # noqa: S608  (our own fragment)
+        "AND s.session_id NOT IN (SELECT value FROM json_each(?)) ORDER BY s.opened_at DESC LIMIT ? OFFSET ?",
+        (json.dumps(but), limit, offset),
+    ).fetchall()
+    return [_session(row) for row in rows]
+
+
+def conversation(connection: sqlite3.Connection, name: str) -> str:
+    """The id of a conversation, by its own or that of a session in it. Raises session_not_found."""
+    found = connection.execute(
+        "SELECT conversation_id FROM sessions WHERE session_id = ?1 UNION ALL "
+        "SELECT conversation_id FROM conversations WHERE conversation_id = ?1 LIMIT 1",
+        clean(name),
+    ).fetchone()
+    if found is None:
+        message = f"there is no session and no conversation {name!r:.100} to resume"
+        raise VonadError("session_not_found", message, op="resume")
+    return str(found[0])
 
 
 def newest(connection: sqlite3.Connection) -> int | None:
@@ -123,6 +175,23 @@ def anything_before(connection: sqlite3.Connection, limit: int) -> bool:
         {"limit": limit},
     )
     return bool(found.fetchone()[0])
+
+
+def _session(row: sqlite3.Row) -> SessionRecord:
+    session_id, conversation_id, satellite, backend, opened_at, _, reason, turn, tokens, degraded, said, reply = row
+    return SessionRecord(
+        session_id=session_id,
+        conversation_id=conversation_id,
+        satellite=satellite,
+        backend=backend or "",
+        created=iso(opened_at),
+        reason=reason or "",
+        turn=turn or 0,
+        tokens=round(tokens or 0),
+        degraded=bool(degraded),
+        last_transcript=said or "",
+        last_reply=reply or "",
+    )
 
 
 def _view(row: sqlite3.Row) -> dict[str, Any]:
@@ -169,6 +238,8 @@ def _detail(connection: sqlite3.Connection, row: sqlite3.Row) -> TurnDetail:
         first_audio_ms=row["first_audio_ms"],
         endpoint=row["endpoint"],
         usage=json.loads(row["usage"]) if row["usage"] is not None else None,
+        degraded=bool(row["degraded"]),
+        audio_gap=bool(row["audio_gap"]),
         attempts=attempts,
     )
 

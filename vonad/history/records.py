@@ -15,6 +15,8 @@ class TurnRecord:
     user_text:      what was answered, if a policy changed it.
     generated_text: the whole reply; heard_text: what of it was heard.
     stages:         milliseconds from the start of the turn to each stage.
+    degraded:       another backend answered than the one that was planned.
+    audio_gap:      some of its sound was lost on the way in.
     """
 
     outcome: str
@@ -27,6 +29,8 @@ class TurnRecord:
     first_audio_ms: float | None = None
     endpoint: str | None = None
     usage: Mapping[str, int] | None = None
+    degraded: bool = False
+    audio_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,26 @@ class TurnDetail(TurnView):
     first_audio_ms: float | None
     endpoint: str | None
     usage: dict[str, int] | None
+    degraded: bool
+    audio_gap: bool
     attempts: list[SkillRun]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """A session that is over, as it is kept. reason: why it ended; turn: how many it had; tokens: what they took."""
+
+    session_id: str
+    conversation_id: str
+    satellite: str | None
+    backend: str
+    created: str
+    reason: str
+    turn: int
+    tokens: int
+    degraded: bool
+    last_transcript: str
+    last_reply: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,27 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
                 AND NOT EXISTS (SELECT 1 FROM sessions WHERE conversation_id = old.conversation_id);
         END""",
     ),
+    # 2: what a turn went through, the sum of a long conversation, and the names of sessions that were deleted.
+    (
+        "ALTER TABLE turns ADD COLUMN degraded INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE turns ADD COLUMN audio_gap INTEGER NOT NULL DEFAULT 0",
+        # Made when the turn of this row had ended; it sums up what came before the last exchanges up to then.
+        "ALTER TABLE conversations ADD COLUMN summary TEXT",
+        "ALTER TABLE conversations ADD COLUMN summed_up_to INTEGER",
+        # A sum holds the words of its turns: it goes with the first of them.
+        """CREATE TRIGGER turns_summed_up AFTER DELETE ON turns
+        BEGIN
+            UPDATE conversations SET summary = NULL, summed_up_to = NULL
+                WHERE conversation_id = old.conversation_id AND summary IS NOT NULL;
+        END""",
+        # What is written late for one of these is not kept. The latest thousand: late means seconds.
+        "CREATE TABLE tombstones (id INTEGER PRIMARY KEY, session_id TEXT NOT NULL UNIQUE)",
+        """CREATE TRIGGER sessions_buried AFTER DELETE ON sessions
+        BEGIN
+            INSERT OR IGNORE INTO tombstones (session_id) VALUES (old.session_id);
+            DELETE FROM tombstones WHERE id <= (SELECT max(id) FROM tombstones) - 1000;
+        END""",
+    ),
 )
 
 VERSION = len(MIGRATIONS)

@@ -105,14 +105,21 @@ _OPEN_SESSION = (
     "INSERT INTO sessions (session_id, conversation_id, satellite, backend, purpose, opened_at) "
     "VALUES (?, ?, ?, ?, ?, ?)"
 )
+# A turn that is told late does not bring back a session that is over: neither a closed one nor a deleted one.
 _START_TURN = (
     "INSERT INTO turns (turn_id, session_id, conversation_id, satellite, number, source, started_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 "
+    "WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = ?2 AND closed_at IS NOT NULL) "
+    "AND NOT EXISTS (SELECT 1 FROM tombstones WHERE session_id = ?2)"
 )
 _END_TURN = (
     "UPDATE turns SET ended_at = ?, outcome = ?, transcript = ?, user_text = ?, generated_text = ?, "
-    "heard_text = ?, backend = ?, stages = ?, first_audio_ms = ?, endpoint = ?, usage = ? "
+    "heard_text = ?, backend = ?, stages = ?, first_audio_ms = ?, endpoint = ?, usage = ?, degraded = ?, audio_gap = ? "
     "WHERE turn_id = ? AND outcome IS NULL"
+)
+_SUM_UP = (
+    "UPDATE conversations SET summary = ?1, summed_up_to = (SELECT id FROM turns WHERE turn_id = ?2) "
+    "WHERE conversation_id = ?3 AND EXISTS (SELECT 1 FROM turns WHERE turn_id = ?2)"
 )
 _END_SKILL = (
     "UPDATE audit SET outcome = ?, duration_ms = ?, detail = ? "
@@ -125,7 +132,10 @@ def session_opened(
 ) -> list[Statement]:
     """A session begins, in a conversation that may be older."""
     return [
-        ("INSERT OR IGNORE INTO conversations VALUES (?, ?)", clean(conversation_id, at)),
+        (
+            "INSERT OR IGNORE INTO conversations (conversation_id, started_at) VALUES (?, ?)",
+            clean(conversation_id, at),
+        ),
         (
             _OPEN_SESSION,
             clean(session_id, conversation_id, satellite, backend, purpose, at),
@@ -139,6 +149,16 @@ def session_closed(session_id: str, reason: str, *, at: int) -> list[Statement]:
         (
             "UPDATE sessions SET closed_at = ?, reason = ? WHERE session_id = ? AND closed_at IS NULL",
             clean(at, reason, session_id),
+        )
+    ]
+
+
+def summed_up(conversation_id: str, summary: str, *, up_to: str) -> list[Statement]:
+    """What was said so far but for the last exchanges, in a few sentences. up_to: the turn it was made after."""
+    return [
+        (
+            _SUM_UP,
+            clean(summary, up_to, conversation_id),
         )
     ]
 
@@ -172,6 +192,8 @@ def turn_ended(turn_id: str, record: TurnRecord, *, at: int) -> list[Statement]:
                 record.first_audio_ms,
                 record.endpoint,
                 _numbers(record.usage) if record.usage is not None else None,
+                int(record.degraded),
+                int(record.audio_gap),
                 turn_id,
             ),
         )
