@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from vonad.backend import Diagnostic, SkillRequest, SpeechStarted, Transcript
+from vonad.bus import Bus
 from vonad.control import (
     Continue,
     ControlEvent,
@@ -17,6 +18,8 @@ from vonad.control import (
     InjectContext,
 )
 from vonad.errors import VonadError
+from vonad.events import EVENTS as CATALOGUE
+from vonad.events import Event
 from vonad.plan import ContextEvent, Plan, Refusal, SessionView, Wake
 from vonad.plugins import Plugins
 from vonad.policy import DefaultPolicy, Policy, question
@@ -351,3 +354,25 @@ def test_a_plugin_that_wraps_the_others_sees_what_the_house_decided(tmp_path: Pa
 
 def test_row_meerkat_deny_reasons_are_these_five() -> None:
     assert get_args(DenyKind) == ("policy", "safety", "schema", "timeout", "error")
+
+
+def test_row_meerkat_hooks_every_point_is_a_hook_that_guards_or_an_event_that_is_observed() -> None:
+    guards = {"pre_llm": "rewrite_user_text", "post_llm": "rewrite_reply", "pre_tool": "review_skill_call"}
+    observed = {
+        "run_started": "turn.started",
+        "run_completed": "turn.ended",
+        "run_failed": "error",
+        "post_tool": "skill.result",
+        "turn_boundary": "turn.ended",
+    }
+    assert set(guards.values()) <= set(HOOKS)
+    assert set(observed.values()) <= set(CATALOGUE)
+
+
+def test_row_meerkat_hooks_an_observer_that_never_looks_stops_nothing() -> None:
+    bus = Bus("test", ManualClock())
+    with bus.subscribe() as stuck:
+        for _ in range(5_000):
+            bus.publish(Event("reply.delta", {"text": "x"}))
+        assert stuck.dropped > 0
+        assert bus.counts["reply.delta"] == 5_000

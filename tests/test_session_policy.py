@@ -1,0 +1,210 @@
+"""Policy in a conversation: what is asked before it is done, what a hook stops, and what a turn may cost."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conversation import Conversation, Hooks, conversation
+from tests.plugins.fake_host import FakeHost
+from tests.skill_bench import Args, Probe
+from vonad.backend import BackendCapabilities, Diagnostic, ReplyDone, ReplyFailed, ReplyText, SkillRequest
+from vonad.control import Continue, ControlEvent, FallBack, Ignore, InjectContext
+from vonad.errors import VonadError
+from vonad.frame import Frame
+from vonad.host import NoSettings
+from vonad.plan import Budget, ContextEvent, Plan
+from vonad.session.confirmation import GROUP
+from vonad.skill import AnySkill, Call, SkillResult
+from vonad.testing import ScriptedBackend, settle, speech
+
+QUESTION = "Shall I do this: probe, minutes 5?"
+
+
+class Lock:
+    """A sensitive skill, and how often it was opened."""
+
+    def __init__(self, folder: Path, risk: str = "sensitive") -> None:
+        self.opened = 0
+        kind = type("Lock", (Probe,), {"risk": risk})
+        skill = kind(NoSettings(), FakeHost(folder, name="probe"))
+        skill.act = self.open
+        self.skills: tuple[tuple[AnySkill, str], ...] = ((skill, "locks"),)
+
+    async def open(self, args: Args, call: Call) -> object:
+        self.opened += 1
+        return SkillResult(speech="It is open.", follow_up=False)
+
+
+async def wish(story: Conversation) -> str:
+    """Somebody asks for it, and the backend asks for the skill and says what it is told."""
+    await story.say_command()
+    await story.understood("open it")
+    call = story.call_skill("probe", minutes=5)
+    await settle()
+    told = story.dialogue.outcomes[call.id].speech
+    turn = story.turn
+    story.dialogue.emit(ReplyText(turn, told), Frame(speech(0.3).samples, 16_000, turn=turn), ReplyDone(turn))
+    await story.clock.advance(1)
+    return told
+
+
+async def answer(story: Conversation, text: str) -> None:
+    await story.say_command()
+    await story.understood(text)
+    await story.clock.advance(1)
+
+
+async def test_what_is_sensitive_is_asked_about_and_done_after_a_yes_that_no_backend_hears_of(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    async with conversation(skills=lock.skills) as story:
+        assert await wish(story) == QUESTION
+        assert lock.opened == 0
+        assert [dict(event.data)["prompt"] for event in story.told("skill.confirm")] == [QUESTION]
+        assert story.states[-1] == "listening"
+        assert GROUP in {group.skill for group in story.dialogue.sentences.skills}
+        await answer(story, "Yes, please.")
+        assert lock.opened == 1
+        assert story.outcomes == ["completed", "completed"]
+        assert story.told("turn.ended")[-1].data["heard_text"] == "It is open."
+        assert [told for told in story.dialogue.told if told.startswith("say")] == ["say open it"]
+
+
+async def test_a_no_is_taken_for_one(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    async with conversation(skills=lock.skills) as story:
+        await wish(story)
+        await answer(story, "no")
+        assert story.told("turn.ended")[-1].data["heard_text"] == "Okay, I will not."
+        assert lock.opened == 0
+
+
+async def test_anything_else_is_answered_and_the_question_is_forgotten(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    async with conversation(skills=lock.skills) as story:
+        await wish(story)
+        story.answer_with("It is noon. Anything else?")
+        await answer(story, "what time is it")
+        assert "say what time is it" in story.dialogue.told
+        story.answer_with("Yes what?")
+        await answer(story, "yes")
+        assert "say yes" in story.dialogue.told
+        assert lock.opened == 0
+
+
+async def test_a_session_of_text_confirms_by_its_next_turn(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    plan = Plan(satellite=None, backends=("scripted",), purpose="idle")
+    async with conversation(plan=plan, text_only=True, skills=lock.skills) as story:
+        first = story.session.ask("open it")
+        await settle()
+        call = story.call_skill("probe", minutes=5)
+        await settle()
+        story.dialogue.emit(ReplyText(story.turn, story.dialogue.outcomes[call.id].speech), ReplyDone(story.turn))
+        await settle()
+        assert first.reply == QUESTION
+        second = story.session.ask("yes")
+        await settle()
+        assert (second.reply, lock.opened) == ("It is open.", 1)
+
+
+# Control events
+
+
+async def test_a_wish_that_policy_ignores_is_answered_and_not_granted(tmp_path: Path) -> None:
+    hooks, lock = Hooks(), Lock(tmp_path, "read")
+    hooks.control = lambda event: Ignore() if isinstance(event, SkillRequest) else Continue()
+    async with conversation(hooks=hooks, skills=lock.skills) as story:
+        await story.say_command()
+        await story.understood("open it")
+        call = story.call_skill("probe", minutes=5)
+        await settle()
+        assert story.dialogue.outcomes[call.id].code == "control_rejected"
+        assert (lock.opened, story.told("skill.attempt")) == (0, [])
+
+
+async def test_row_meerkat_hooks_a_guard_that_raises_keeps_the_backend_from_what_it_did(tmp_path: Path) -> None:
+    hooks, lock = Hooks(), Lock(tmp_path, "read")
+
+    def broken(event: ControlEvent) -> object:
+        if not isinstance(event, SkillRequest):
+            return Continue()
+        raise LookupError("no rules")
+
+    hooks.control = broken
+    async with conversation(hooks=hooks, skills=lock.skills) as story:
+        await story.say_command()
+        await story.understood("open it")
+        call = story.call_skill("probe", minutes=5)
+        await settle()
+        assert (story.dialogue.outcomes[call.id].ok, lock.opened) == (False, 0)
+
+
+async def test_policy_may_have_the_next_backend_take_over() -> None:
+    hooks = Hooks()
+    hooks.control = lambda event: FallBack("confused") if isinstance(event, Diagnostic) else Continue()
+    plan = Plan(satellite="desk", backends=("scripted", "other"))
+    async with conversation(hooks=hooks, plan=plan, others={"other": ScriptedBackend()}) as story:
+        await story.say_command()
+        await story.understood("hello")
+        story.dialogue.emit(Diagnostic(story.turn, "I am lost"))
+        await settle()
+        [started] = story.told("fallback.started")
+        assert (started.data["reason"], started.data["to"]) == ("control_rejected", "other")
+
+
+async def test_policy_may_tell_the_backend_something() -> None:
+    hooks, event = Hooks(), ContextEvent(source="house", payload={"asleep": ["nursery"]})
+    hooks.control = lambda done: InjectContext(event) if isinstance(done, Diagnostic) else Continue()
+    async with conversation(hooks=hooks, capabilities=BackendCapabilities(context_injection=True)) as story:
+        await story.say_command()
+        await story.understood("hello")
+        story.dialogue.emit(Diagnostic(story.turn, "who is asleep?"))
+        await settle()
+        assert story.dialogue.context == [event]
+        assert len(story.told("backend.diagnostic")) == 1
+
+
+# Budgets
+
+
+def plan(budget: Budget) -> Plan:
+    return Plan(satellite="desk", backends=("scripted",), budget=budget)
+
+
+async def test_row_meerkat_budgets_a_turn_out_of_tokens_says_so() -> None:
+    async with conversation(plan=plan(Budget(tokens=100))) as story:
+        await story.say_command()
+        await story.understood("tell me everything")
+        story.dialogue.brief.spend(90)
+        with pytest.raises(VonadError) as exceeded:
+            story.dialogue.brief.spend(90)
+        story.dialogue.emit(ReplyFailed(story.turn, exceeded.value))
+        await story.clock.advance(2)
+        assert [event.data["what"] for event in story.told("budget.warning")] == ["tokens"]
+        assert story.outcomes == ["budget_exceeded"]
+        assert story.told("turn.ended")[0].data["heard_text"] == "Sorry, that took more than I am allowed to spend."
+
+
+async def test_row_meerkat_budgets_a_turn_out_of_time_says_so() -> None:
+    async with conversation(plan=plan(Budget(seconds=10))) as story:
+        await story.say_command()
+        await story.understood("tell me everything")
+        await story.clock.advance(9)
+        assert [event.data["what"] for event in story.told("budget.warning")] == ["seconds"]
+        await story.clock.advance(3)
+        assert story.outcomes == ["budget_exceeded"]
+
+
+async def test_row_meerkat_budgets_a_turn_that_wants_too_many_skills_says_so(tmp_path: Path) -> None:
+    lock = Lock(tmp_path, "read")
+    async with conversation(plan=plan(Budget(skill_calls=1)), skills=lock.skills) as story:
+        await story.say_command()
+        await story.understood("open everything")
+        turn = story.turn
+        first = story.call_skill("probe", minutes=1)
+        await settle()
+        assert story.dialogue.outcomes[first.id].ok
+        story.call_skill("probe", minutes=2)
+        await story.clock.advance(2)
+        assert story.outcomes == ["budget_exceeded"]
+        assert (lock.opened, story.told("skill.rejected")[0].turn) == (1, turn)
