@@ -1,6 +1,7 @@
 """The ear: who is fed with what is captured, and what is remembered of it."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +10,7 @@ from vonad.ear import CONNECTING_S, Ear
 from vonad.engine import Detection, WakeStream
 from vonad.frame import Frame, Samples
 from vonad.session.machine import State
-from vonad.testing import ScriptedLine, quiet, speech
+from vonad.testing import ScriptedLine, quiet, settle, speech
 
 
 @dataclass
@@ -46,15 +47,16 @@ class Word(WakeStream):
 class Room:
     """An ear, its detectors, and whom it feeds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wakes: bool = True) -> None:
         self.line = ScriptedLine()
         self.wake, self.stop = Word("okay_nabu"), Word("stop")
         self.found: list[str] = []
         self.session = Listener()
+        self._run: asyncio.Task[None] | None = None
         self.ear = Ear(
             self.line,
             pre_roll_s=0.5,
-            detector=self.wake,
+            detector=self.wake if wakes else None,
             detected=lambda found: self.found.append(found.phrase),
             stop=self.stop,
             stopped=lambda found: self.found.append(found.phrase),
@@ -65,19 +67,36 @@ class Room:
         for long in frames:
             for start in range(0, len(long.samples), 320):
                 self.line.captured.put(Frame(long.samples[start : start + 320], 16_000))
-        run = asyncio.create_task(self.ear.run())
-        while len(self.line.captured):
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        run.cancel()
+        if self._run is None:
+            self._run = asyncio.create_task(self.ear.run())
+        await settle()
+
+    async def leave(self) -> None:
+        """Everything was heard without an error."""
+        self.line.captured.close()
+        if self._run is not None:
+            await self._run
 
     @property
     def past_s(self) -> float:
         return sum(frame.seconds for frame in self.ear.past())
 
 
-async def test_dormant_it_waits_for_the_wake_word_and_remembers_half_a_second() -> None:
+@pytest.fixture
+async def room() -> AsyncIterator[Room]:
     room = Room()
+    yield room
+    await room.leave()
+
+
+@pytest.fixture
+async def room_without_wakes() -> AsyncIterator[Room]:
+    room = Room(wakes=False)
+    yield room
+    await room.leave()
+
+
+async def test_dormant_it_waits_for_the_wake_word_and_remembers_half_a_second(room: Room) -> None:
     await room.hear(quiet(2.0))
     assert room.past_s == pytest.approx(0.5, abs=0.03)
     await room.hear(quiet(0.4), speech(0.02), quiet(0.1))
@@ -87,8 +106,7 @@ async def test_dormant_it_waits_for_the_wake_word_and_remembers_half_a_second() 
     assert room.stop.pushed == 0
 
 
-async def test_listening_it_feeds_the_session_alone() -> None:
-    room = Room()
+async def test_listening_it_feeds_the_session_alone(room: Room) -> None:
     room.session.state = State.LISTENING
     await room.hear(speech(1.0))
     assert len(room.session.heard) == 50
@@ -96,25 +114,17 @@ async def test_listening_it_feeds_the_session_alone() -> None:
 
 
 @pytest.mark.parametrize("state", [State.CONNECTING, State.INTERRUPTED])
-async def test_what_is_said_on_the_way_to_listening_is_kept(state: State) -> None:
-    room = Room()
+async def test_what_is_said_on_the_way_to_listening_is_kept(room: Room, state: State) -> None:
     room.session.state = state
     await room.hear(quiet(CONNECTING_S - 1))
     assert room.past_s == pytest.approx(CONNECTING_S - 1)
 
 
 @pytest.mark.parametrize("state", [State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING])
-async def test_the_stop_word_is_waited_for_only_while_the_session_answers(state: State) -> None:
-    room = Room()
-    room.ear = Ear(
-        room.line,
-        pre_roll_s=0.5,
-        detector=None,
-        detected=lambda found: None,
-        stop=room.stop,
-        stopped=lambda found: room.found.append(found.phrase),
-    )
-    room.ear.session = room.session  # type: ignore[assignment]  # it quacks
+async def test_the_stop_word_is_waited_for_only_while_the_session_answers(
+    room_without_wakes: Room, state: State
+) -> None:
+    room = room_without_wakes
     await room.hear(speech(0.02))
     assert room.found == []
     room.session.state = state
@@ -128,15 +138,13 @@ async def test_the_stop_word_is_waited_for_only_while_the_session_answers(state:
     assert room.stop.resets == 2
 
 
-async def test_the_wake_word_is_waited_for_while_the_session_answers() -> None:
-    room = Room()
+async def test_the_wake_word_is_waited_for_while_the_session_answers(room: Room) -> None:
     room.session.state = State.SPEAKING
     await room.hear(speech(0.02))
     assert room.found == ["okay_nabu", "stop"]
 
 
-async def test_a_reply_that_may_be_interrupted_is_listened_to_and_keeps_its_past_for_a_wake() -> None:
-    room = Room()
+async def test_a_reply_that_may_be_interrupted_is_listened_to_and_keeps_its_past_for_a_wake(room: Room) -> None:
     room.session.state, room.session.barge_in = State.SPEAKING, True
     await room.hear(quiet(1.0))
     assert len(room.session.heard) == 50
@@ -146,9 +154,8 @@ async def test_a_reply_that_may_be_interrupted_is_listened_to_and_keeps_its_past
     assert room.past_s == pytest.approx(0.1)
 
 
-async def test_what_interrupted_a_reply_is_not_remembered_twice() -> None:
+async def test_what_interrupted_a_reply_is_not_remembered_twice(room: Room) -> None:
     """The session takes the past away while it hears the frame that interrupts: that frame is in it already."""
-    room = Room()
     room.session.state, room.session.barge_in = State.SPEAKING, True
 
     async def interrupts(frame: Frame) -> None:
@@ -161,8 +168,7 @@ async def test_what_interrupted_a_reply_is_not_remembered_twice() -> None:
     assert room.past_s == pytest.approx(0.08)
 
 
-async def test_after_listening_the_past_begins_anew() -> None:
-    room = Room()
+async def test_after_listening_the_past_begins_anew(room: Room) -> None:
     await room.hear(quiet(1.0))
     room.session.state = State.LISTENING
     await room.hear(quiet(0.1))

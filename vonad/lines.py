@@ -16,11 +16,15 @@ from vonad.events import Event
 from vonad.parts import Part, Parts
 from vonad.plan import SATELLITE_ID, Wake
 from vonad.plans import own_settings
+from vonad.session.echo import words
 from vonad.session.session import Session
 from vonad.settings import Settings
 from vonad.transport import Line, Transport
 
 log = logging.getLogger(__name__)
+
+STOP_WORD = "stop"
+"""What a wake word engine that knows it listens for while a session answers; vonad brings no model of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -136,11 +140,14 @@ class Lines:
             log.error("%s: satellite %r was turned away: it %s", part.label, name, why)
             return
         async with AsyncExitStack() as stack:
+            detector, stop = await self._detectors(name, settings, stack)
             ear = Ear(
                 line,
                 pre_roll_s=settings.session.pre_roll_s,
-                detector=await self._detector(name, settings, stack),
+                detector=detector,
                 detected=lambda found: self._detected(name, found),
+                stop=stop,
+                stopped=lambda found: self._stopped(name, found),
             )
             satellite = self._satellites[name] = Satellite(name, part.name, line, ear)
             self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
@@ -163,22 +170,35 @@ class Lines:
                 self._bus.publish(Event("satellite.offline", {"reason": reason}, name))
                 log.info("satellite %s is offline: %s", name, reason)
 
-    async def _detector(self, satellite: str, settings: Settings, stack: AsyncExitStack) -> WakeStream | None:
+    async def _detectors(
+        self, satellite: str, settings: Settings, stack: AsyncExitStack
+    ) -> tuple[WakeStream | None, WakeStream | None]:
+        """For the wake words, and for the stop word."""
         own = own_settings(settings, satellite).wake_words
-        words = settings.wake.words if own is None else own
-        if not words:
-            return None
+        wake_words = settings.wake.words if own is None else own
         try:
             lease = self._parts.lease(WakeWordDetector, "wake", settings.wake.engine)
             detector = await stack.enter_async_context(lease)
-            return detector.stream(words)
+            wake = detector.stream(wake_words) if wake_words else None
+            return wake, detector.stream([STOP_WORD]) if STOP_WORD in detector.words() else None
         except VonadError as error:
-            log.warning("satellite %s hears no wake word: %s", satellite, error.message)
-            return None
+            if wake_words:
+                log.warning("satellite %s hears no wake word: %s", satellite, error.message)
+            return None, None
 
     def _detected(self, satellite: str, found: Detection) -> None:
         at = self._clock.monotonic()
         self._wake(Wake(satellite=satellite, source="detector", at=at, phrase=found.phrase, score=found.score))
+
+    def _stopped(self, satellite: str, found: Detection) -> None:
+        place = self.find(satellite)
+        session = place.session if place is not None else None
+        if session is None:
+            return
+        if any(word.startswith(found.phrase) for word in words(session.speaking_text)):  # "stopped" sounds alike
+            log.debug("satellite %s said %r itself", satellite, found.phrase)
+        else:
+            session.stop("stop_word")
 
     async def _device_wakes(self, line: Line) -> None:
         try:
