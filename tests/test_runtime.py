@@ -193,7 +193,7 @@ async def test_policy_plans_sessions_and_may_refuse_them(tmp_path: Path) -> None
 
         hooks.plan = broken  # type: ignore[attr-defined]
         assert await home.asked() == "hook_denied"
-        assert "plan_session failed" in str(home.told("error")[0].data["message"])
+        assert "plan_session of plugin" in str(home.told("error")[0].data["message"])
 
 
 async def test_an_announcement_opens_a_session_of_its_own_and_is_acknowledged(tmp_path: Path) -> None:
