@@ -12,7 +12,7 @@ from hassil.util import is_template
 
 from vonad import Sentence, Sentences, SkillSentences, WordList
 from vonad_sentences.progress import Follower, Progress
-from vonad_sentences.wording import template_wording, wording
+from vonad_sentences.wording import number_begun, template_wording, wording
 
 NUMBERS = 5_000
 """Numbers that a list may have: each is kept in words."""
@@ -79,9 +79,16 @@ class Book:
         """How far a text has got along any of the sentences."""
         far = Progress(whole=False, open=False)
         for words in self._readings(text):
-            follower = Follower(words, self._language)
-            for known in self._known:
-                far |= follower.follow(known.expression, known.data.slot_lists)
+            far |= self._follow(words)
+            if (begun := number_begun(words, self._language)) is not None:
+                far |= Progress(whole=False, open=self._follow(begun).open)
+        return far
+
+    def _follow(self, words: str) -> Progress:
+        far = Progress(whole=False, open=False)
+        follower = Follower(words, self._language)
+        for known in self._known:
+            far |= follower.follow(known.expression, known.data.slot_lists)
         return far
 
     def _readings(self, text: str) -> list[str]:

@@ -26,17 +26,21 @@ class Shelf:
 
     def __init__(self, log: Logger) -> None:
         self._books: OrderedDict[tuple[Sentences, str], Book] = OrderedDict()
+        self._last: tuple[Sentences, str, Book] | None = None
         self._log = log
         self._told: set[str] = set()
 
     def book(self, sentences: Sentences, language: str) -> Book:
         """The book of these sentences."""
+        if self._last is not None and self._last[0] is sentences and self._last[1] == language:
+            return self._last[2]  # to hash the sentences of a house takes longer than to judge words by them
         key = (sentences, language)
         if key not in self._books:
             while len(self._books) >= BOOKS:
                 self._books.popitem(last=False)
             self._books[key] = Book(sentences, language, self._tell)
         self._books.move_to_end(key)
+        self._last = (sentences, language, self._books[key])
         return self._books[key]
 
     def _tell(self, fault: str) -> None:

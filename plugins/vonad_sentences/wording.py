@@ -21,6 +21,8 @@ _OPENING, _CLOSING = tuple("([{<"), tuple(")]}>")
 _AND = re.compile(r"\b(hundred|thousand|million) and (?=[a-z])")
 _A = re.compile(r"\ba (hundred|thousand|million)\b")
 
+_BEGUN = re.compile(r"\b(?:(?P<one>a)|(?P<more>hundred|thousand|million) and)$")
+
 _IS = ("what", "who", "where", "when", "how", "why", "that", "there", "here", "it", "he", "she")
 _NOT = ("do", "does", "did", "is", "are", "was", "were", "could", "would", "should", "have", "has", "had")
 _SHORT = {
@@ -69,6 +71,12 @@ def template_wording(template: str, language: str) -> str:
         return gap + _written_out(word, language, short=False)
 
     return _joined(_TEMPLATE.sub(written, _plain(template)), language)
+
+
+def number_begun(words: str, language: str) -> str | None:
+    """Words that end within a number, "a" hundred or hundred "and" five, up to what of it is sure; None: they do not."""
+    begun = _BEGUN.search(words) if _english(language) else None
+    return words[: begun.start()] + (begun["more"] or "one") if begun is not None else None
 
 
 @lru_cache(maxsize=4096)

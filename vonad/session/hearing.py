@@ -31,6 +31,12 @@ TAIL_S = 0.2
 """Recognisers know a word before it has died away: words told so long before the end of speech may be all of it. Those
 told earlier are old: more was said since."""
 
+OLD_S = 1.0
+"""So old, words in the middle of a sentence say no longer that it will go on."""
+
+SETTLED_S = 0.1
+"""Words that have just changed may be the first of more: recognisers hear a voice come back before detectors do."""
+
 LAG_S = 0.25
 """The most by which a detector is believed to hear speech that is over."""
 
@@ -61,17 +67,18 @@ class Hearing:
         self._speech_end = 0
         self._verdict: Verdict | None = None
         self._worded = 0
+        self._changed = 0
         # in samples, as everything here
         self._no_speech = round(endpointing.no_speech_s * CAPTURE_RATE)
         self._maximum = round(endpointing.maximum_s * CAPTURE_RATE)
         self._silence = round(endpointing.silence_s * CAPTURE_RATE)
         self._complete = round(endpointing.complete_s * CAPTURE_RATE)
-        self._partial = round(endpointing.partial_s * CAPTURE_RATE)
+        self._partial = max(self._silence, round(endpointing.partial_s * CAPTURE_RATE))
 
     @property
     def current(self) -> bool:
         """Whether the words told last are about all that was said, as far as can be known."""
-        return self._verdict is not None and self._worded >= self._speech_end - TAIL_S * CAPTURE_RATE
+        return self._verdict is not None and self._speech_end - self._worded <= TAIL_S * CAPTURE_RATE
 
     @property
     def pausing(self) -> bool:
@@ -90,29 +97,41 @@ class Hearing:
                 return reason
         return self.over() if self.pausing else None
 
-    def told(self, verdict: Verdict | None) -> None:
+    def told(self, verdict: Verdict | None, *, again: bool = False) -> None:
         """The words so far have come, or come again; None: there are none. They cover no more than was pushed."""
         self._verdict = verdict
         self._worded = self._pushed
+        if not again:
+            self._changed = self._pushed
 
     def over(self) -> EndpointReason | None:
         """Why the turn is over; None: it goes on."""
         if self.spoke and not self._in_speech:
             quiet = self._judged - self._speech_end
-            verdict = self._verdict if self.current else None
-            if quiet >= self._silence and verdict != "partial":
+            if quiet >= self._partial or (quiet >= self._silence and not self._midway and self._settled):
                 return "silence"
-            if verdict == "complete" and (quiet >= self._complete or self._quiet_by(self._complete - quiet)):
+            if self._whole and (quiet >= self._complete or self._quiet_by(self._complete - quiet)):
                 return "semantic"
-            if verdict == "partial" and quiet >= self._partial:
-                return "silence"
         elif not self.spoke and self._judged >= self._no_speech:
             return "no_speech"
         return "max_length" if self._judged >= self._maximum else None
 
+    @property
+    def _whole(self) -> bool:
+        return self._verdict == "complete" and self.current
+
+    @property
+    def _midway(self) -> bool:
+        """In doubt it is waited for: words that are not quite current may be nearly all."""
+        return self._verdict == "partial" and self._speech_end - self._worded <= OLD_S * CAPTURE_RATE
+
+    @property
+    def _settled(self) -> bool:
+        return self._pushed - self._changed >= SETTLED_S * CAPTURE_RATE
+
     def _count(self, probability: float, frame: Frame) -> None:
         needed = SPEECH_OFF if self._in_speech else SPEECH_ON
-        if self._verdict == "complete" and self.current:
+        if self._whole:
             needed = WAVERING
         if probability >= needed:
             self._in_speech = True

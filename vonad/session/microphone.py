@@ -1,5 +1,6 @@
 """The microphone: brings a turn's sound to the dialogue, first words included, and tells when the turn is over."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -10,6 +11,8 @@ from vonad.session.floor import Floor
 from vonad.session.hearing import Hearing, Verdict
 from vonad.session.machine import State
 from vonad.session.turn import Turn
+
+log = logging.getLogger(__name__)
 
 EARLY = 1_000
 """Frames kept while the dialogue takes its turn up: 20 s, longer than it may take."""
@@ -97,10 +100,11 @@ class Microphone:
         turn, hearing = self._floor.turn, self._hearing
         if turn is None or hearing is None or self._floor.state is not State.LISTENING:
             return
-        if text != self._words:
+        again = text == self._words
+        if not again:
             self._words = text
             self._verdict = self._judged(text)
-        hearing.told(self._verdict)
+        hearing.told(self._verdict, again=again)
         self._consider(turn, hearing)
         reason = hearing.over()
         if reason is not None:
@@ -151,7 +155,12 @@ class Microphone:
             return None
         if self.judge is None:
             return "unknown"
-        return self.judge.judge(text, sentences=self._floor.sentences())
+        try:
+            return self.judge.judge(text, sentences=self._floor.sentences())
+        except Exception:  # a defect of a plugin's; silence still ends turns
+            log.exception("session %s: its turn detector failed and is not asked again", self._floor.session_id)
+            self.judge = None
+            return "unknown"
 
     def _watch(self, turn: Turn, sound_s: float) -> None:
         """The samples say when a turn ends; the wall clock only guards against frames that stop coming."""
