@@ -210,6 +210,7 @@ class Mouth:
             await utterance.run()
         except VonadError as error:
             ok = False
+            turn.failed = True
             self._trouble = "the satellite failed"
             floor.tell_error(error, "play")
         if self._utterance is not utterance:
