@@ -101,16 +101,19 @@ class Course:
         """Open the microphone for a new turn. Raises invalid_state.
 
         follow_up: whether it is to open again after the reply; None leaves that to the plan.
-        past:      what was captured before and belongs to it; None: what was captured just before now.
+        past:      what was captured before and belongs to it, what came since included; None: what was captured just
+                   before now.
         """
         floor = self._floor
         floor.machine.check(trigger, State.LISTENING)
         captured = tuple(self._past())
+        if past is not None:
+            captured = _continued(tuple(past), captured)
         turn = floor.take(source)
         turn.follow_up = follow_up
         floor.machine.fire(trigger, State.LISTENING)
         floor.started(turn)
-        self.microphone.open(turn, captured if past is None else past)
+        self.microphone.open(turn, captured)
         self.mouth.cue("wake", turn)
 
     async def hear(self, frame: Frame) -> None:
@@ -204,7 +207,7 @@ class Course:
         """Somebody speaks over the reply: be silent, and listen to all of it."""
 
         def listen(trigger: Trigger) -> None:
-            self.listen(trigger, "voice", past=past)
+            self.listen(trigger, "voice", past=past or None)
             if self._floor.turn is not None:
                 self._floor.turn.barged = source
 
@@ -212,7 +215,8 @@ class Course:
 
     def _wants_quiet(self, turn: Turn, text: str) -> bool:
         """Whether what was heard is nothing to answer: our own words, or somebody who wants no more than quiet."""
-        if turn.source == "follow_up" and self.barge_in.echo.own(text, self._floor.last_reply):
+        since_s = turn.asked_at - turn.started_at + self._floor.means.limits.reopen_s
+        if turn.source == "follow_up" and self.barge_in.echo.own(text, self._floor.last_reply, after_s=since_s):
             turn.transcript = None
             return True
         if turn.barged == "stop_word" and not text:
@@ -356,3 +360,8 @@ class Course:
         for frame in self.microphone.captured:
             if self._floor.dialogue is not None:
                 await self._floor.dialogue.hear(frame)
+
+
+def _continued(past: tuple[Frame, ...], captured: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """The past, and of what was captured what is later; of no past there is nothing later."""
+    return past + tuple(frame for frame in captured if past and frame.at > past[-1].at)

@@ -15,8 +15,8 @@ from vonad.frame import Samples
 SIMILAR = 0.8
 """Words that are more like ours than this are ours: a recogniser hears an echo badly."""
 
-TAIL_S = 0.5
-"""After the end of our sound has been confirmed, what begins later than this is no echo of it: rooms and buffers are
+TAIL_S = 0.8
+"""After the end of our sound has been confirmed, what ends later than this is no echo of it: rooms and buffers are
 shorter, and people who answer a question often do so in its own words."""
 
 QUIETEST_DB = -60.0
@@ -71,7 +71,7 @@ class Echo:
         """Whether these recognised words are our own.
 
         spoken:  what has been spoken so far.
-        after_s: seconds from the confirmed end of our sound to the beginning of theirs; 0.0 while it still plays.
+        after_s: seconds from the confirmed end of our sound to the end of these words; 0.0 while it still plays.
         """
         return after_s <= TAIL_S and repeats(text, spoken)
 
