@@ -74,7 +74,7 @@ def template_wording(template: str, language: str) -> str:
 
 
 def number_begun(words: str, language: str) -> str | None:
-    """Words that end within a number, "a" hundred or hundred "and" five, up to what of it is sure; None: they do not."""
+    """Words that end within a number, "a" hundred or hundred "and" five, with what of it is sure; else None."""
     begun = _BEGUN.search(words) if _english(language) else None
     return words[: begun.start()] + (begun["more"] or "one") if begun is not None else None
 

@@ -196,7 +196,7 @@ class Answer:
             if item.text and item.text != turn.transcript:
                 turn.transcript = item.text
                 floor.tell("transcript.partial", {"text": item.text})
-                self._told.partial(item.text)
+            self._told.partial(item.text)  # the same words again still stand: a pause may end the turn
             return
         floor.mark(turn, "stt")
         turn.transcript = item.text or None
