@@ -1,132 +1,29 @@
 """The bridge: streaming at every joint, each joint with somebody to fall back on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from vonad_bridge import Bridge, Settings
 from vonad_bridge.sentences import LONGEST, SentenceSplitter
 
+from tests.plugins.bridge_house import DOWN, Brain, Ear, Throat, talk
 from tests.plugins.fake_host import FakeHost
-from vonad.backend import Brief, Dialogue, Reply, ReplyDone, ReplyFailed, ReplyText, SkillRequest, Transcript
-from vonad.engine import Agent, Heard, NotUnderstood, Outcome, Request, SkillDesk, SpeechToText, TextToSpeech
-from vonad.errors import VonadError
-from vonad.frame import Frame, silence
-from vonad.plan import Style
-from vonad.sentences import Sentences
+from vonad import (
+    Brief,
+    Outcome,
+    ReplyDone,
+    ReplyFailed,
+    ReplyText,
+    Sentences,
+    SkillRequest,
+    Style,
+    Transcript,
+    VonadError,
+)
 from vonad.testing import settle, speech
 
-
-class Ear(SpeechToText):
-    """Hears `text`; tells how many seconds it was given, and when."""
-
-    def __init__(self, text: str, *, failure: VonadError | None = None) -> None:
-        self.text = text
-        self.failure = failure
-        self.seconds = 0.0
-        self.closed = 0
-
-    async def listen(
-        self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
-    ) -> AsyncIterator[Heard]:
-        try:
-            async for frame in frames:
-                self.seconds += frame.seconds
-                if self.failure is not None:
-                    raise self.failure
-                yield Heard(f"{self.seconds:.1f}")
-            yield Heard(self.text, final=True)
-        finally:
-            self.closed += 1
-
-
-class Brain(Agent):
-    """Says `pieces`, one each time `more` is set; calls a skill when asked to."""
-
-    def __init__(self, *pieces: str, skill: str | None = None, knows: bool = True) -> None:
-        self.pieces = pieces
-        self.skill = skill
-        self.knows = knows
-        self.more = asyncio.Semaphore(100)
-        self.outcome: Outcome | None = None
-        self.requests: list[Request] = []
-
-    async def answer(self, request: Request, desk: SkillDesk) -> AsyncIterator[str]:
-        self.requests.append(request)
-        if not self.knows:
-            raise NotUnderstood
-        if self.skill is not None:
-            self.outcome = await desk.call(self.skill, {"n": 1})
-            yield self.outcome.speech
-        for piece in self.pieces:
-            await self.more.acquire()
-            yield piece
-
-
-class Throat(TextToSpeech):
-    """One frame a sentence."""
-
-    def __init__(self, failure: VonadError | None = None) -> None:
-        self.failure = failure
-        self.spoken: list[str] = []
-
-    async def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
-        if self.failure is not None:
-            raise self.failure
-        self.spoken.append(text)
-        yield Frame(silence(0.1, 22_050), 22_050)
-
-
-DOWN = VonadError("backend_step_failed", "it is down")
-
-
-class Talk:
-    def __init__(self, dialogue: Dialogue) -> None:
-        self.dialogue = dialogue
-        self.said: list[Reply] = []
-
-    def texts(self) -> list[str]:
-        return [reply.text for reply in self.said if isinstance(reply, ReplyText)]
-
-    def finals(self) -> list[str]:
-        return [reply.text for reply in self.said if isinstance(reply, Transcript) and reply.final]
-
-    async def begin(self, turn: int = 1) -> None:
-        await self.dialogue.begin(turn, sentences=Sentences(), history=())
-
-
-@asynccontextmanager
-async def talk(
-    folder: Path,
-    *,
-    stt: Mapping[str, SpeechToText] | None = None,
-    agent: Mapping[str, Agent] | None = None,
-    tts: Mapping[str, TextToSpeech] | None = None,
-    aloud: bool = True,
-) -> AsyncIterator[Talk]:
-    engines = {
-        "stt": stt or {"ear": Ear("hello")},
-        "agent": agent or {"brain": Brain("Hi.")},
-        "tts": tts or {"throat": Throat()},
-    }
-    host = FakeHost(folder, name="bridge", engines=engines)
-    bridge = Bridge(Settings(**{role: list(names) for role, names in engines.items()}), host)
-    brief = Brief(session_id="s", satellite="desk", language="en", aloud=aloud)
-    async with bridge.open(brief) as dialogue:
-        story = Talk(dialogue)
-
-        async def read() -> None:
-            async for reply in dialogue.replies():
-                story.said.append(reply)
-
-        reading = asyncio.create_task(read())
-        try:
-            yield story
-        finally:
-            reading.cancel()
-            await asyncio.wait({reading})
+TEXT_ONLY = Brief(session_id="s", satellite=None, language="en", aloud=False)
 
 
 async def test_recognition_hears_while_the_user_still_speaks(tmp_path: Path) -> None:
@@ -159,7 +56,7 @@ async def test_the_first_sentence_sounds_while_the_second_is_not_known_yet(tmp_p
 
 async def test_a_text_session_gets_text_alone(tmp_path: Path) -> None:
     throat = Throat()
-    async with talk(tmp_path, tts={"throat": throat}, aloud=False) as story:
+    async with talk(tmp_path, tts={"throat": throat}, brief=TEXT_ONLY) as story:
         await story.begin()
         await story.dialogue.say("hello")
         await settle()

@@ -1,0 +1,99 @@
+"""What somebody says while a reply plays."""
+
+from pathlib import Path
+
+from tests.plugins.bridge_house import DOWN, Brain, Ear, talk
+from vonad import ReplyDone
+from vonad.testing import settle, speech
+
+
+async def test_words_are_overheard_while_the_answer_goes_on(tmp_path: Path) -> None:
+    brain = Brain("One. ", "Two.")
+    async with talk(tmp_path, agent={"brain": brain}) as story:
+        brain.more = type(brain.more)(1)
+        await story.begin()
+        await story.dialogue.say("count")
+        await settle()
+        await story.dialogue.overhear(speech(0.2))
+        await settle()
+        assert story.overheard() == ["0.2"]
+        brain.more.release()
+        await settle()
+        assert story.texts() == ["One.", "Two."]
+        assert story.said[-1] == ReplyDone(1)
+
+
+async def test_words_wait_behind_no_sound(tmp_path: Path) -> None:
+    async with talk(tmp_path, agent={"brain": Brain("One. ", "Two. ", "Three.")}) as story:
+        await story.begin()
+        story.take.clear()
+        await story.dialogue.say("count")
+        await settle()
+        for _ in range(3):
+            await story.dialogue.overhear(speech(0.1))
+            await settle()
+        assert len(story.said) == 1
+        story.take.set()
+        await settle()
+        assert story.overheard() == ["0.3"]
+        assert story.said[1] not in story.sound()
+
+
+async def test_begin_and_interrupt_forget_what_is_overheard_and_give_the_recogniser_back(tmp_path: Path) -> None:
+    ear = Ear("stop")
+    ear.streams = 1
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await story.begin()
+        await story.dialogue.overhear(speech(0.1))
+        await settle()
+        await story.dialogue.interrupt()
+        await story.begin(2)
+        await story.dialogue.hear(speech(0.1))
+        await story.dialogue.commit()
+        await settle()
+        assert (ear.began, ear.closed) == (2, 2)
+        assert story.finals() == ["stop"]
+
+
+async def test_in_a_pause_the_recogniser_is_given_back_and_what_follows_is_heard_anew(tmp_path: Path) -> None:
+    ear = Ear("okay")
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await story.begin()
+        await story.dialogue.overhear(speech(0.1))
+        await story.clock.advance(0.9)
+        assert ear.closed == 0
+        await story.clock.advance(0.2)
+        assert ear.closed == 1
+        assert story.overheard() == ["0.1", "okay"]
+        await story.dialogue.overhear(speech(0.1))
+        await settle()
+        assert ear.began == 2
+
+
+async def test_the_first_recogniser_that_can_be_had_overhears(tmp_path: Path) -> None:
+    busy, free = Ear("no"), Ear("yes")
+    busy.streams = 1
+    async with talk(tmp_path, stt={"busy": busy, "free": free}) as story, story.host.engine("stt", "busy"):
+        await story.begin()
+        await story.dialogue.overhear(speech(0.1))
+        await story.clock.advance(1.0)
+        assert (busy.began, free.began) == (0, 1)
+        assert story.overheard()[0] == "0.1"
+
+
+async def test_a_recogniser_that_fails_while_overhearing_never_ends_the_reply(tmp_path: Path) -> None:
+    ear = Ear("hello", failure=DOWN)
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await story.begin()
+        await story.dialogue.say("hello")
+        for _ in range(20):
+            await story.dialogue.overhear(speech(0.1))
+            await settle()
+        assert ear.began == 1  # its breaker is not opened by every frame
+        assert story.overheard() == []
+        assert story.said[-1] == ReplyDone(1)
+        ear.failure = None
+        await story.begin(2)
+        await story.dialogue.overhear(speech(0.1))
+        await settle()
+        assert len(story.overheard()) == 1
