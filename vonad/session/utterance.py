@@ -113,7 +113,8 @@ class Utterance:
             played = 0.0
         else:
             played = self._clock.monotonic() - self._begun_at
-        return max(0.0, min(played, self.pushed_s))
+        pushed = self.pushed_s
+        return max(0.0, played) if played < pushed - HAIR / self._rate else pushed
 
     def heard(self) -> str:
         """The whole sentences that were heard, and of the current one the whole words in proportion to its sound."""
