@@ -16,6 +16,10 @@ STALLED_S = 5.0
 """Silence in the middle of a reply after which its backend is taken to have lost the thread."""
 
 
+HAIR_S = 0.01
+"""What a line's measure of what it has played may lack at the end."""
+
+
 class Mouth:
     """One utterance at a time.
 
@@ -195,7 +199,8 @@ class Mouth:
         utterance = self._utterance
         if utterance is None or self._floor.turn is not turn:
             return
-        stalled = utterance.pushed_s == pushed_s and utterance.played_s >= pushed_s and not utterance.ended
+        heard_out = utterance.pushed_s == pushed_s and utterance.played_s > pushed_s - HAIR_S
+        stalled = heard_out and not utterance.ended
         if stalled and self._floor.state is State.SPEAKING:
             turn.failed = True
             self._floor.spawn(utterance.end(), "stalled")
