@@ -1,0 +1,143 @@
+"""The fakes of vonad.testing keep the contracts' promises, as the real things do."""
+
+from pathlib import Path
+
+import pytest
+
+from vonad.backend import BackendCapabilities
+from vonad.clock import SystemClock
+from vonad.host import NoSettings
+from vonad.testing import (
+    EchoSkill,
+    LoudnessDetector,
+    ScriptedAgent,
+    ScriptedBackend,
+    ScriptedFrontend,
+    ScriptedHost,
+    ScriptedLine,
+    ScriptedSpeechToText,
+    ScriptedTextToSpeech,
+    ScriptedTransport,
+    ScriptedTurnDetector,
+    ScriptedWakeWordDetector,
+    check_agent,
+    check_backend,
+    check_component,
+    check_frontend,
+    check_skill,
+    check_speech_to_text,
+    check_text_to_speech,
+    check_transport,
+    check_turn_detector,
+    check_voice_activity_detector,
+    check_wake_word_detector,
+    pieces,
+    quiet,
+    speech,
+    tone,
+)
+
+EVERYTHING = BackendCapabilities(
+    hears=True,
+    overhears=True,
+    prepares=True,
+    fills=True,
+    context_injection=True,
+    style_conditioning=True,
+    summarises=True,
+)
+
+
+@pytest.mark.parametrize("paced", [False, True])
+async def test_vona_test_harness_the_scripted_transport_and_its_lines_keep_their_promises(paced: bool) -> None:
+    def connected() -> ScriptedTransport:
+        transport = ScriptedTransport()
+        line = transport.connect(ScriptedLine(pace=SystemClock() if paced else None))
+        for number, frame in enumerate(pieces(speech(0.2))):
+            line.captured.put(type(frame)(frame.samples, frame.rate, float(number)))
+        return transport
+
+    await check_transport(connected)
+
+
+@pytest.mark.parametrize("capabilities", [BackendCapabilities(), EVERYTHING], ids=["nothing more", "everything"])
+async def test_vona_test_harness_the_scripted_backend_keeps_its_promises(capabilities: BackendCapabilities) -> None:
+    backend = ScriptedBackend(capabilities, replies=lambda text: f"You said {text}.", words="what time is it")
+    await check_backend(backend, recording=speech(0.5))
+
+
+async def test_the_scripted_recogniser_keeps_its_promises() -> None:
+    await check_speech_to_text(ScriptedSpeechToText())
+    await check_speech_to_text(
+        ScriptedSpeechToText(*["what time is it"] * 20), recordings={"what time is it": speech(1)}
+    )
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050])
+async def test_the_scripted_voice_keeps_its_promises(rate: int) -> None:
+    await check_text_to_speech(ScriptedTextToSpeech(rate=rate))
+
+
+async def test_the_scripted_agent_keeps_its_promises() -> None:
+    answers = {"hello": ["Hel", "lo."], "clock": ("clock", {"what": "time"}), "quiet": []}
+    await check_agent(ScriptedAgent(answers), understood=list(answers), calls=["clock"])
+
+
+async def test_the_loudness_detector_keeps_its_promises() -> None:
+    await check_voice_activity_detector(LoudnessDetector(), voice=speech(1.0))
+
+
+async def test_the_scripted_turn_detector_keeps_its_promises() -> None:
+    lamp = "turn on the lamp"
+    detector = ScriptedTurnDetector(lamp, f"{lamp} in the kitchen")
+    await check_turn_detector(detector, whole=[lamp], begun=["turn on", lamp])
+
+
+async def test_the_scripted_wake_word_detector_keeps_its_promises() -> None:
+    detector = ScriptedWakeWordDetector("okay_nabu", "hey_jarvis")
+    await check_wake_word_detector(detector, recordings={word: [detector.spoken(word)] for word in detector.words()})
+
+
+async def test_vona_test_harness_the_echo_skill_keeps_its_promises(tmp_path: Path) -> None:
+    host = ScriptedHost(tmp_path)
+    await check_component(lambda: EchoSkill(NoSettings(), host))
+    async with EchoSkill(NoSettings(), host) as skill:
+        await check_skill(skill, also=[{}])
+        assert await skill.run(EchoSkill.Args(word="two"), host.call("echo two")) == "You said two."
+
+
+async def test_the_scripted_frontend_keeps_its_promises() -> None:
+    await check_frontend(ScriptedFrontend())
+
+
+def test_vona_test_harness_waveform_fixtures_are_the_same_in_every_run() -> None:
+    from vonad.testing import chirp, noise, ramp
+
+    makers = (lambda: tone(0.1), lambda: chirp(0.1), lambda: noise(0.1), lambda: ramp(0.1), lambda: speech(0.1))
+    for make in makers:
+        assert make().samples.tobytes() == make().samples.tobytes()
+        assert make().seconds == pytest.approx(0.1)
+    assert noise(0.1, seed=2).samples.tobytes() != noise(0.1).samples.tobytes()
+    assert list(ramp(1 / 4000, last=300).samples) == [0, 100, 200, 300]
+    assert not quiet(0.1).samples.any()
+    cut = list(pieces(tone(0.05)))
+    assert [len(piece.samples) for piece in cut] == [320, 320, 160]
+
+
+async def test_a_scripted_dialogue_names_the_rule_that_was_broken() -> None:
+    from vonad.backend import Brief
+    from vonad.sentences import Sentences
+
+    brief = Brief(session_id="s", satellite=None, language="en", aloud=True)
+    async with ScriptedBackend().open(brief) as dialogue:
+        with pytest.raises(AssertionError, match=r"Dialogue\.hear belongs to an open turn: `begin` comes first"):
+            await dialogue.hear(quiet(0.02))
+        await dialogue.begin(1, sentences=Sentences(), history=())
+        with pytest.raises(AssertionError, match="takes frames of 16000 Hz: got 8000 Hz"):
+            await dialogue.hear(quiet(0.02, rate=8_000))
+        with pytest.raises(AssertionError, match="only of backends whose capabilities say `prepares`"):
+            await dialogue.prepare("what")
+        with pytest.raises(AssertionError, match="numbered upwards"):
+            await dialogue.begin(1, sentences=Sentences(), history=())
+    with pytest.raises(AssertionError, match="frames at the playback rate, 16000 Hz"):
+        await ScriptedLine().play(quiet(0.02, rate=8_000))
