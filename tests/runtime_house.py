@@ -20,6 +20,7 @@ from vonad.host import Host, NoSettings
 from vonad.identity import NodeIdentity
 from vonad.plan import Wake
 from vonad.plugins.offer import Group, Offer
+from vonad.policy import DefaultPolicy
 from vonad.runtime import Runtime
 from vonad.service import House, SessionService
 from vonad.settings import load
@@ -83,7 +84,8 @@ class ScriptedPlugins:
         return self.offers[group, kind]
 
     def register_policy(self, policy: object) -> None:
-        self.hook.plan = policy.plan_session  # type: ignore[attr-defined]  # as pluggy does: by name
+        assert isinstance(policy, DefaultPolicy)
+        self.hook.plan, self.hook.risk = policy.plan_session, policy.risk
 
 
 def _factory(part: object) -> Callable[[BaseModel, Host], object]:

@@ -44,7 +44,7 @@ class DefaultPolicy:
 
     def __init__(self, plan: Callable[[Wake], Plan], *, risk: Callable[[str], Risk | None]) -> None:
         self._plan = plan
-        self._risk = risk
+        self.risk = risk
 
     @hookimpl(trylast=True)
     def plan_session(self, wake: Wake) -> Plan:
@@ -54,7 +54,7 @@ class DefaultPolicy:
     @hookimpl(trylast=True)
     def review_skill_call(self, call: SkillCall) -> Allow | Confirm:
         """Skills may run; a sensitive one once the user has said yes to just this."""
-        return Confirm(question(call)) if self._risk(call.name) == "sensitive" else Allow()
+        return Confirm(question(call)) if self.risk(call.name) == "sensitive" else Allow()
 
     @hookimpl(trylast=True)
     def review_control_event(self) -> Continue:
