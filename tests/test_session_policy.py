@@ -54,7 +54,7 @@ async def answer(story: Conversation, text: str) -> None:
     await story.clock.advance(1)
 
 
-async def test_what_is_sensitive_is_asked_about_and_done_after_a_yes_that_no_backend_hears_of(tmp_path: Path) -> None:
+async def test_what_is_sensitive_is_done_after_a_yes_that_no_backend_hears_of(tmp_path: Path) -> None:
     lock = Lock(tmp_path)
     async with conversation(skills=lock.skills) as story:
         assert await wish(story) == QUESTION
@@ -139,7 +139,7 @@ async def test_row_meerkat_hooks_a_guard_that_raises_keeps_the_backend_from_what
         assert (story.dialogue.outcomes[call.id].ok, lock.opened) == (False, 0)
 
 
-async def test_policy_may_have_the_next_backend_take_over() -> None:
+async def test_row_vona_audit_sink_a_fallback_that_policy_wants_is_told_with_its_reason() -> None:
     hooks = Hooks()
     hooks.control = lambda event: FallBack("confused") if isinstance(event, Diagnostic) else Continue()
     plan = Plan(satellite="desk", backends=("scripted", "other"))
