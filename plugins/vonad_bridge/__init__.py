@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import Self
 
 from vonad import (
+    Agent,
     Backend,
     BackendCapabilities,
     Brief,
@@ -40,9 +42,14 @@ class Bridge(Component[Settings], Backend):
             fills=bool(settings.tts and settings.fillers),
             context_injection=bool(settings.agent),
             style_conditioning=bool(settings.tts),
-            summarises=bool(settings.agent),
         )
         self._cascade = Cascade(host, settings)
+
+    async def __aenter__(self) -> Self:
+        """See which of the agents can sum up."""
+        able = [await self._may_sum_up(name) for name in self.settings.agent]
+        self.capabilities = replace(self.capabilities, summarises=any(able))
+        return self
 
     def open(self, brief: Brief) -> AbstractAsyncContextManager[Dialogue]:
         return open_dialogue(self._cascade, brief)
@@ -54,7 +61,7 @@ class Bridge(Component[Settings], Backend):
                 yield frame
 
     async def summarise(self, history: Sequence[Exchange], *, language: str) -> str:
-        """By the first agent that can. When none ever will, `capabilities` says so from then on."""
+        """By the first agent that can. When it turns out that none ever will, `capabilities` says so from then on."""
         able = False
         tries = Tries("agent", self.settings.agent, self.host, self._tell)
         while (name := await tries.next()) is not None:
@@ -68,6 +75,14 @@ class Bridge(Component[Settings], Backend):
             self.capabilities = replace(self.capabilities, summarises=False)
         nobody = f"no agent of [backends.bridge] agent = {self.settings.agent} can sum up a conversation"
         raise tries.error if able and tries.error is not None else VonadError("capability_unsupported", nobody)
+
+    async def _may_sum_up(self, name: str) -> bool:
+        """In doubt it may: an agent that does not run yet is asked when there is something to sum up."""
+        try:
+            async with self.host.engine("agent", name) as agent:
+                return type(agent).summarise is not Agent.summarise
+        except VonadError:
+            return True
 
     def _tell(self, message: str) -> None:
         self.host.log.info("%s", message)

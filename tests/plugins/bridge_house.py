@@ -230,7 +230,8 @@ async def talk(
     host = PooledHost(folder, engines, clock)
     names = {str(role): list(parts) for role, parts in engines.items()}
     bridge = Bridge(Settings.model_validate(names | {"fillers": list(fillers)}), host)
-    async with bridge.open(brief or Brief(session_id="s", satellite="desk", language="en", aloud=True)) as dialogue:
+    brief = brief or Brief(session_id="s", satellite="desk", language="en", aloud=True)
+    async with bridge, bridge.open(brief) as dialogue:
         story = Talk(dialogue, bridge, host, clock)
 
         async def read() -> None:

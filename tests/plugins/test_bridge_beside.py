@@ -152,6 +152,10 @@ async def test_the_first_agent_that_can_sums_up(tmp_path: Path) -> None:
 
 async def test_when_no_agent_can_sum_up_the_bridge_says_so_from_then_on(tmp_path: Path) -> None:
     async with talk(tmp_path) as story:
+        story.bridge.settings.agent.append("missing")
+        async with story.bridge:
+            assert story.bridge.capabilities.summarises  # nobody knows what that one can
+        story.bridge.settings.agent.remove("missing")
         with pytest.raises(VonadError, match=r"no agent of .*brain.* can sum up") as refused:
             await story.bridge.summarise(PAST, language="en")
         assert refused.value.code == "capability_unsupported"
@@ -166,7 +170,7 @@ async def test_an_agent_that_failed_to_sum_up_is_told_of(tmp_path: Path) -> None
 
 
 async def test_the_bridge_can_what_its_engines_can(tmp_path: Path) -> None:
-    async with talk(tmp_path) as story:
+    async with talk(tmp_path, agent={"plain": Brain(), "historian": Historian()}) as story:
         assert story.bridge.capabilities == BackendCapabilities(
             overhears=True,
             prepares=True,
@@ -179,3 +183,4 @@ async def test_the_bridge_can_what_its_engines_can(tmp_path: Path) -> None:
         assert story.bridge.capabilities == BackendCapabilities()
     async with talk(tmp_path, fillers=[]) as story:
         assert not story.bridge.capabilities.fills
+        assert not story.bridge.capabilities.summarises
