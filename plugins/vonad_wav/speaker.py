@@ -29,6 +29,11 @@ class WavFile:
         path.write_bytes(header)
         self._file = path.open("r+b", buffering=0)
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is written: who is told so late that the transport has closed may still ask."""
+        return self._file.closed
+
     def append(self, pieces: Sequence[Samples]) -> None:
         """Write these, then the sizes that the header states."""
         self._file.seek(self._size)
@@ -87,7 +92,7 @@ class WavSpeaker:
         """Write down what was heard. Raises transport_send_failed."""
         self._advance()
         heard, self._heard = self._heard, []
-        if self._file is None:
+        if self._file is None or self._file.closed:
             return
         try:
             self._file.append(heard)
