@@ -13,6 +13,9 @@ from vonad.mailbox import Mailbox
 MAILBOX = 1_000
 """Events that wait for one reader by default: several busy turns' worth, well under a megabyte."""
 
+LAST = "session.closed"
+"""What a session says last."""
+
 
 class Subscription:
     """One reader's events, in order. A gap is told by an `events_dropped` event in its place."""
@@ -67,7 +70,7 @@ class Bus:
         self.counts: Counter[str] = Counter()
         self._clock = clock
         self._seq = 0
-        self._mailboxes: list[Mailbox[Event]] = []
+        self._mailboxes: list[tuple[Mailbox[Event], str | None]] = []
 
     def stamp(self, event: Event) -> Event:
         """The event with its place in this node's order."""
@@ -79,17 +82,23 @@ class Bus:
         """Tell everybody; the event as stamped."""
         stamped = self.stamp(event)
         self.counts[event.type] += 1
-        for mailbox in self._mailboxes:
-            mailbox.put(stamped)
+        for mailbox, session_id in self._mailboxes:
+            if session_id is None:
+                mailbox.put(stamped)
+            elif session_id == event.session_id:
+                mailbox.put(stamped)
+                if event.type == LAST:
+                    mailbox.close()
         return stamped
 
     @contextmanager
-    def subscribe(self, *, limit: int = MAILBOX) -> Iterator[Subscription]:
-        """Events from now on, for as long as the `with` lasts."""
+    def subscribe(self, *, limit: int = MAILBOX, session_id: str | None = None) -> Iterator[Subscription]:
+        """Events from now on, for as long as the `with` lasts; those of one session only until it has closed."""
         mailbox: Mailbox[Event] = Mailbox(limit, keep=lambda event: EVENTS[event.type].kept)
-        self._mailboxes.append(mailbox)
+        reader = (mailbox, session_id)
+        self._mailboxes.append(reader)
         try:
             yield Subscription(self, mailbox)
         finally:
-            self._mailboxes.remove(mailbox)
+            self._mailboxes.remove(reader)
             mailbox.close()

@@ -191,6 +191,26 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What a caller wants otherwise for one session. None leaves it as it is set; false, empty and "never" do not.
+
+    backend:     the only one that answers.
+    style:       how the voice sounds; its backend must be able to.
+    endpointing: one of PATIENCE.
+    greeting:    empty: none.
+    budget:      of each turn.
+    """
+
+    backend: str | None = None
+    style: Style | None = None
+    follow_up: bool | None = None
+    barge_in: bool | None = None
+    endpointing: str | None = None
+    greeting: str | None = None
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a session will be.
 
@@ -219,7 +239,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """A session as others see it: a snapshot that never waits for a running turn."""
+    """A session as others see it: a snapshot that never waits for a running turn.
+
+    tokens: what models took for its turns that are over.
+    reason: why it was closed.
+    """
 
     session_id: str
     conversation_id: str
@@ -229,5 +253,7 @@ class SessionView:
     backend: str
     created: str
     degraded: bool = False
+    tokens: int = 0
+    reason: str = ""
     last_transcript: str = ""
     last_reply: str = ""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 from vonad.backend import BackendCapabilities, Dialogue
 from vonad.clock import Timer
@@ -13,6 +13,7 @@ from vonad.history import TurnRecord
 from vonad.plan import Plan, SessionView
 from vonad.sentences import Sentences
 from vonad.session.budget import TurnBudget
+from vonad.session.exchanges import remember
 from vonad.session.machine import Change, Machine, State
 from vonad.session.means import Means
 from vonad.session.metrics import Metrics
@@ -38,6 +39,9 @@ class Floor:
     metrics:   counts of the session.
     sentences: what may be said in the next turn.
     exhausted: told when a turn has cost what it may.
+    notes:     what is to be known in the next turn besides what was said.
+    begun:     told when the dialogue has taken a turn up.
+    turn_over: told when a turn has ended.
     """
 
     def __init__(
@@ -65,6 +69,9 @@ class Floor:
         self.metrics = Metrics()
         self.sentences: Callable[[], Sentences] = means.sentences
         self.exhausted: Callable[[Turn, VonadError], None] = lambda turn, error: None
+        self.notes: Callable[[], tuple[Exchange, ...]] = tuple
+        self.begun: Callable[[Turn], Awaitable[None]] = _nothing
+        self.turn_over: Callable[[], None] = lambda: None
         self.turn: Turn | None = None
         self.last: Turn | None = None
         self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
@@ -106,6 +113,7 @@ class Floor:
             backend=self.backend,
             created=self._created,
             degraded=self.degraded,
+            tokens=self.metrics.tokens,
             last_transcript=current.said if current is not None else "",
             last_reply=self.last_reply,
         )
@@ -201,7 +209,9 @@ class Floor:
     async def begin(self, turn: Turn) -> None:
         """Tell the dialogue that a turn opens; while there is none, whoever takes over is told."""
         if self.dialogue is not None:
-            await self.dialogue.begin(turn.number, sentences=self.sentences(), history=tuple(self.exchanges))
+            history = (*self.exchanges, *self.notes())
+            await self.dialogue.begin(turn.number, sentences=self.sentences(), history=history)
+            await self.begun(turn)
 
     def started(self, turn: Turn) -> None:
         """Record and publish that it began; after the transition that it began with."""
@@ -222,7 +232,7 @@ class Floor:
         turn.heard = " ".join(part for part in (turn.kept, turn.heard) if part)
         self.metrics.count(turn, outcome)
         if turn.said or turn.heard:
-            self.exchanges = [*self.exchanges, Exchange(turn.said, turn.heard)][-CONTEXT_TURNS:]
+            self.exchanges = remember(self.exchanges, Exchange(turn.said, turn.heard), CONTEXT_TURNS)
         committed = self.means.journal.turn_ended(
             turn.id,
             TurnRecord(
@@ -236,8 +246,10 @@ class Floor:
                 first_audio_ms=turn.first_audio_ms,
                 endpoint=turn.endpoint,
                 usage=dict(turn.usage) if turn.usage else None,
+                degraded=turn.backend != self.plan.backends[0],
             ),
         )
+        self.turn_over()
         self.spawn(self._publish_end(turn, outcome, committed), f"end of turn {turn.number}", outlives_turn=True)
 
     async def _publish_end(self, turn: Turn, outcome: Outcome, committed: asyncio.Future[bool]) -> None:
@@ -265,3 +277,7 @@ class Floor:
         )
         if not turn.ended.done():
             turn.ended.set_result(outcome)
+
+
+async def _nothing(turn: Turn) -> None:
+    """Nobody wants to know."""

@@ -14,10 +14,12 @@ from vonad.engine import VoiceActivityDetector
 from vonad.errors import VonadError, first_error
 from vonad.events import coarse
 from vonad.frame import Frame
-from vonad.plan import Plan, SessionView, Wake
+from vonad.plan import ContextEvent, InjectMode, Plan, SessionView, Wake
 from vonad.session.announcement import Announcement
+from vonad.session.compaction import Compaction
 from vonad.session.course import Course
 from vonad.session.floor import Floor
+from vonad.session.injection import Injection
 from vonad.session.interruption import ANSWERING
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
@@ -37,7 +39,7 @@ class Session:
 
     run:    its whole life; returns when it is closed, and raises nothing but cancellation.
     opened: set once the first state after connecting is reached, or the session is over.
-    listen, ask, say, stop, close: the verbs; each acts at once, or raises.
+    listen, ask, say, inject, compact, stop, close: the verbs; each acts at once, or raises.
     hear:   wants every captured frame while `attentive`.
     past:   gives away what was captured just before now.
     """
@@ -59,6 +61,8 @@ class Session:
         self._means = means
         self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
         self._course = Course(self._floor, brief=self._brief, ready=self._ready, past=past, close=self._close)
+        self._injection = Injection(self._floor, say=self.say, interrupt=self._course.interruption.interrupt)
+        self._compaction = Compaction(self._floor)
         self._leases = AsyncExitStack()
         self._detector: VoiceActivityDetector | None = None
         self._opened_by: Wake | None = None
@@ -252,6 +256,20 @@ class Session:
         else:
             return forgotten > 0
         return True
+
+    async def inject(self, event: ContextEvent, mode: InjectMode) -> str:
+        """Make something from outside known; what happened: queued, steered or interrupted.
+
+        Raises capability_unsupported, overload, backend_inject_failed.
+        """
+        return await self._injection.inject(event, mode)
+
+    async def compact(self) -> tuple[int, int]:
+        """Sum up what was said, but for the last exchanges; about how many tokens it was, and is.
+
+        Raises compaction_disabled, session_busy, and what the backend raises.
+        """
+        return await self._compaction.now()
 
     def close(self, reason: str) -> None:
         """End it; the first reason stays."""

@@ -1,0 +1,128 @@
+"""Injection: what comes in from outside is made known to whoever answers, now or with the next turn."""
+
+import json
+from collections import deque
+from collections.abc import Callable
+
+from vonad.backend import Dialogue
+from vonad.engine import Exchange
+from vonad.errors import VonadError
+from vonad.plan import ContextEvent, InjectMode
+from vonad.session.announcement import Announcement, new_announcement
+from vonad.session.floor import Floor
+from vonad.session.machine import State
+from vonad.session.turn import Turn
+
+WAITING = 16
+"""Events that wait for the next turn: more no model would make sense of."""
+
+KNOWN = 16
+"""Events that another backend is told of when it takes over, the latest ones."""
+
+INJECT_S = 1.0
+"""What a backend gets to take one: it only has to keep it."""
+
+LONGEST = 500
+"""Characters of an event that a backend without context_injection is told of, among what was said."""
+
+ANSWERING = frozenset({State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING})
+REACHABLE = frozenset({State.IDLE, State.AWAY, State.LISTENING, *ANSWERING})
+
+
+class Injection:
+    """Everything a session was told from outside.
+
+    say:       says an announcement when nobody speaks; one that interrupts takes the place of the reply.
+    interrupt: ends the open turn, for this reason.
+    """
+
+    def __init__(self, floor: Floor, *, say: Callable[[Announcement], None], interrupt: Callable[[str], None]) -> None:
+        self._floor = floor
+        self._say = say
+        self._interrupt = interrupt
+        self._waiting: deque[ContextEvent] = deque()
+        self._known: deque[ContextEvent] = deque(maxlen=KNOWN)
+        self._told: Dialogue | None = None
+        floor.notes = self.notes
+        floor.begun = self.begun
+
+    async def inject(self, event: ContextEvent, mode: InjectMode) -> str:
+        """What happened: queued (for the next turn), steered (into the dialogue) or interrupted.
+
+        Raises capability_unsupported (steer), overload (too much waits already), backend_inject_failed.
+        """
+        if mode == "steer":
+            happened = await self._steer(event)
+        elif mode == "interrupt":
+            happened = self._take_over(event)
+        else:
+            happened = self._queue(event)
+        self._floor.tell("context.injected", {"source": event.source, "mode": mode, "applied": happened})
+        return happened
+
+    def notes(self) -> tuple[Exchange, ...]:
+        """What waits, as part of what was said: for a backend that takes no context."""
+        if self._floor.capabilities.context_injection:
+            return ()
+        waiting, self._waiting = self._waiting, deque()
+        return tuple(Exchange(_noted(event), "") for event in waiting)
+
+    async def begun(self, turn: Turn) -> None:
+        """The dialogue has taken a turn up: hand over what waits for it, and all that is known to one that is new."""
+        dialogue = self._floor.dialogue
+        if dialogue is None or not self._floor.capabilities.context_injection:
+            return
+        known = [] if dialogue is self._told else list(self._known)
+        waiting, self._waiting = self._waiting, deque()
+        self._told = dialogue
+        for event in (*known, *waiting):
+            try:
+                await self._hand_over(dialogue, event)
+            except VonadError as error:  # the turn goes on without it
+                self._floor.tell_error(error, "inject")
+        self._known.extend(waiting)
+
+    def _queue(self, event: ContextEvent) -> str:
+        if len(self._waiting) >= WAITING:
+            message = f"session {self._floor.session_id} has {WAITING} events waiting for its next turn already"
+            raise VonadError("overload", message, op="inject", retryable=True)
+        self._waiting.append(event)
+        return "queued"
+
+    async def _steer(self, event: ContextEvent) -> str:
+        floor = self._floor
+        if not floor.capabilities.context_injection:
+            message = f"backend {floor.backend} takes no context into a running turn: use mode queue or interrupt"
+            raise VonadError("capability_unsupported", message, op="inject")
+        dialogue = floor.dialogue
+        if dialogue is None or floor.state not in REACHABLE:
+            return self._queue(event)
+        await self._hand_over(dialogue, event)
+        self._known.append(event)
+        self._told = dialogue
+        if event.spoken_summary and floor.state in {State.IDLE, State.AWAY}:
+            self._say(new_announcement(event.spoken_summary))
+        return "steered"
+
+    def _take_over(self, event: ContextEvent) -> str:
+        self._queue(event)
+        running = self._floor.state in ANSWERING
+        if event.spoken_summary:
+            self._say(new_announcement(event.spoken_summary, interrupt=True))
+        elif running:
+            self._interrupt("inject")
+        return "interrupted" if running else "queued"
+
+    async def _hand_over(self, dialogue: Dialogue, event: ContextEvent) -> None:
+        name = self._floor.backend
+        try:
+            async with self._floor.clock.deadline(INJECT_S):
+                await dialogue.inject(event)
+        except TimeoutError:
+            message = f"backend {name} did not take what {event.source} says within {INJECT_S:g} s"
+            raise VonadError("backend_inject_failed", message, op=name, retryable=True) from None
+
+
+def _noted(event: ContextEvent) -> str:
+    said = event.spoken_summary or json.dumps(dict(event.payload), default=str)
+    return f"({event.source} says: {said:.{LONGEST}})"
