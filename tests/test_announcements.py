@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.announcing import KEY, NAMESPACE
 from vonad.errors import VonadError
 from vonad.frame import Frame
-from vonad.plan import Plan, Style
+from vonad.plan import BargeIn, Plan, Style
 from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.machine import State
 from vonad.session.means import PHRASES
-from vonad.testing import ScriptedBackend, ScriptedLine, settle, speech
+from vonad.testing import ScriptedBackend, ScriptedLine, quiet, settle, speech
 
 IDLE = Plan(satellite="desk", backends=("scripted",), purpose="idle")
 
@@ -107,14 +108,17 @@ async def test_say_handle_has_voice_speed_and_volume_of_its_own() -> None:
         assert sorted({int(frame.samples[0]) for frame in story.line.sound}) == [250, 1000]
 
 
-async def test_say_handle_that_allows_no_interruption_is_not_cut_by_a_voice_but_by_stop() -> None:
+@pytest.mark.parametrize("interruptible", [True, False])
+async def test_say_handle_that_allows_no_interruption_is_not_cut_by_a_voice_but_by_stop(interruptible: bool) -> None:
     line = ScriptedLine(full_duplex=True)
-    async with conversation(plan=IDLE, line=line) as story:
+    plan = replace(IDLE, barge_in=BargeIn(need="any"))
+    async with conversation(plan=plan, line=line) as story:
         line.hold()
-        announcement = await say(story, "leave the house at once", interruptible=False)
-        line.heard(0.1)
+        announcement = await say(story, " ".join(["out"] * 20), interruptible=interruptible)
+        await story.hear(quiet(0.1))
+        line.heard(1.0)
         await story.hear(*[speech(0.1)] * 20)
-        assert (announcement.state, story.session.state) == ("playing", State.SPEAKING)
+        assert announcement.state == ("cancelled" if interruptible else "playing")
         assert story.session.stop()
         await settle()
         assert announcement.state == "cancelled"

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.runtime_house import runtime_house
 from tools.sounds import CHIMES, chime
+from vonad.backend import ReplyDone
 from vonad.directories import Directories
 from vonad.errors import VonadError
 from vonad.frame import Frame
@@ -226,6 +228,23 @@ async def test_no_filler_is_spoken_where_it_is_off(tmp_path: Path) -> None:
     await made.prepare()
     assert made.spoken("filler", "en") == ()
     assert Settings().sounds.filler == "on"
+
+
+async def test_the_house_apologises_though_its_voice_was_lost_meanwhile(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        line = await home.connect()
+        await until(lambda: bool(home.runtime.sounds.spoken("not_understood", "en")))
+
+        async def mute(text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
+            raise VonadError("backend_unavailable", "the voice is gone", op="tts")
+            yield
+
+        home.backend.speak = mute  # type: ignore[method-assign]
+        turn = await home.house.text("desk", "gibberish")
+        await settle()
+        home.backend.dialogue.emit(ReplyDone(home.backend.dialogue.turn, understood=False))
+        assert (await home.sessions.wait(turn.id, 5)).heard == "Sorry, I did not get that."
+        assert length(tuple(line.sound)) == 0.6
 
 
 async def until(true: object) -> None:
