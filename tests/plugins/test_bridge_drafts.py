@@ -136,6 +136,27 @@ async def test_no_skill_with_side_effects_runs_late_a_wish_nobody_has_taken_goes
         assert story.wishes() == []
 
 
+async def test_a_wish_nobody_has_taken_goes_with_the_draft_that_another_replaces(tmp_path: Path) -> None:
+    brain = Brain(skill="lamp")
+    async with talk(tmp_path, agent={"brain": brain}) as story:
+        await story.begin()
+        story.take.clear()
+        await story.dialogue.hear(speech(0.1))
+        await settle()
+        await story.dialogue.prepare("lamp on")
+        await settle()
+        await story.dialogue.prepare("lamp on please")
+        await settle()
+        story.take.set()
+        await settle()
+        assert len(brain.requests) == 2
+        assert len(story.wishes()) == 1
+        await story.settle_wish("It is on.")
+        await story.dialogue.confirm()
+        await settle()
+        assert story.texts() == ["It is on."]
+
+
 async def test_begin_and_interrupt_throw_a_draft_away(tmp_path: Path) -> None:
     async with talk(tmp_path) as story:
         for turn in (1, 2):
