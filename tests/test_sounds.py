@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cli_run import Cli, directories
 from tests.runtime_house import runtime_house
 from tools.sounds import CHIMES, chime
 from vonad.backend import ReplyDone
@@ -254,3 +255,12 @@ async def until(true: object) -> None:
         while not true():
             await asyncio.sleep(0.001)
     await settle()
+
+
+def test_check_warns_of_a_sound_that_cannot_be_played(tmp_path: Path, capsys, monkeypatch) -> None:
+    directories(tmp_path, monkeypatch)
+    path = tmp_path / "vonad.toml"
+    path.write_text('[sounds]\nwake = "gong.wav"\n')
+    ended = Cli(tmp_path, capsys)("check", "--config", str(path))
+    assert ended.status == 0
+    assert f"warning: [sounds] wake: {tmp_path / 'gong.wav'} cannot be read" in ended.out

@@ -23,6 +23,7 @@ def check(
     """Validate the configuration: every problem with its file and line. Exit status 78 if there are any."""
     from vonad.cli.inspection import inspect
     from vonad.settings.component_check import check_components
+    from vonad.sounds import read_cues
 
     try:
         found = inspect(config)
@@ -34,6 +35,9 @@ def check(
     for status in statuses:
         if not status.running:
             print(f"warning: plugin {status.name} does not run: {status.reason}")
+    _, wrong = read_cues(found.loaded.settings.sounds, found.places.config)
+    for sentence in wrong:
+        print(f"warning: {sentence}")
     print(f"{found.loaded.path or 'the defaults (there is no vonad.toml)'}: no problems")
 
 

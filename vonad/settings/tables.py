@@ -241,7 +241,9 @@ class Sounds(Table):
     announce: _Text = Field(
         default="on", description="Before an announcement that asks for it (preannounce): on, off or a WAV file."
     )
-    filler: _Text = Field(default="on", description="While a reply is long in coming: on (spoken words) or a WAV file.")
+    filler: _Text = Field(
+        default="on", description="While a reply is long in coming: on (spoken words), off or a WAV file."
+    )
 
 
 class SatelliteStyle(Table):
