@@ -85,7 +85,7 @@ class Utterance:
 
     def __init__(self) -> None:
         self._frames: list[Frame] = []
-        self._readers: list[Mailbox[Frame]] = []
+        self._reader: Mailbox[Frame] | None = None
         self._closed = False
 
     def put(self, frame: Frame) -> None:
@@ -93,24 +93,23 @@ class Utterance:
         if self._closed or len(self._frames) >= UTTERANCE:
             return
         self._frames.append(frame)
-        for reader in self._readers:
-            reader.put(frame)
+        if self._reader is not None:
+            self._reader.put(frame)
 
     def close(self) -> None:
         """The user has finished."""
         self._closed = True
-        for reader in self._readers:
-            reader.close()
+        if self._reader is not None:
+            self._reader.close()
 
     def frames(self) -> AsyncIterator[Frame]:
-        """All frames from the first to the last."""
+        """All frames from the first to the last, for one recogniser; the one before gets no more of them."""
         reader: Mailbox[Frame] = Mailbox(UTTERANCE)
         for frame in self._frames:
             reader.put(frame)
         if self._closed:
             reader.close()
-        else:
-            self._readers.append(reader)
+        self._reader = reader
         return reader
 
 

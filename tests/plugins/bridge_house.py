@@ -143,6 +143,7 @@ class Throat(TextToSpeech):
         self.failures = list(failures)
         self.more = asyncio.Semaphore(10_000)
         self.spoken: list[str] = []
+        self.styles: list[Style] = []
 
     async def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
         if self.failures:
@@ -150,6 +151,7 @@ class Throat(TextToSpeech):
         if self.failure is not None:
             raise self.failure
         self.spoken.append(text)
+        self.styles.append(style)
         await self.more.acquire()
         yield Frame(silence(0.1, 22_050), 22_050)
 
