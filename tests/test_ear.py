@@ -22,6 +22,10 @@ class Listener:
     heard: list[Frame] = field(default_factory=list)
 
     @property
+    def listening(self) -> bool:
+        return self.state is State.LISTENING
+
+    @property
     def attentive(self) -> bool:
         return self.state is State.LISTENING or (self.barge_in and self.state is State.SPEAKING)
 

@@ -60,7 +60,7 @@ class Speaker:
     """The part of a session that matters here."""
 
     state = State.SPEAKING
-    attentive = False
+    attentive = listening = False
     speaking_text = ""
 
     def __init__(self) -> None:

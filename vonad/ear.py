@@ -52,8 +52,14 @@ class Ear:
 
     async def run(self) -> None:
         """Until the satellite goes. Raises transport_recv_failed."""
-        async for frame in self._line.frames():
-            await self._take(frame if frame.rate == CAPTURE_RATE else self._resampler.push(frame))
+        async for captured in self._line.frames():
+            frame = captured if captured.rate == CAPTURE_RATE else self._resampler.push(captured)
+            session = self.session
+            if session is not None and session.listening:  # the way that is short for most frames that are meant for us
+                self._listened = True
+                await session.hear(frame)
+            else:
+                await self._take(frame)
 
     def past(self) -> tuple[Frame, ...]:
         """What was captured just before now; it is given away once."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -44,7 +44,9 @@ class Mailbox(Generic[T]):
             self._make_room(item)
         else:
             self._items.append(item)
-        self._wake()
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
         return not self._closed
 
     def close(self) -> None:
@@ -58,9 +60,9 @@ class Mailbox(Generic[T]):
         self._items.clear()
         return count
 
-    async def get(self) -> T:
-        """The next item. Raises StopAsyncIteration when the mailbox is closed and empty."""
-        while not self._items:
+    async def __anext__(self) -> T:
+        items = self._items
+        while not items:
             if self._closed:
                 raise StopAsyncIteration
             self._reader = asyncio.get_running_loop().create_future()
@@ -68,13 +70,14 @@ class Mailbox(Generic[T]):
                 await self._reader
             finally:
                 self._reader = None
-        return self._items.popleft()
+        return items.popleft()
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
-    async def __anext__(self) -> T:
-        return await self.get()
+    def get(self) -> Awaitable[T]:
+        """The next item. Raises StopAsyncIteration when the mailbox is closed and empty."""
+        return self.__anext__()
 
     def _make_room(self, item: T) -> None:
         keep = self._keep
