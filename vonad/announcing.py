@@ -29,6 +29,9 @@ DUPLICATE_S = 60.0
 PATIENCE_S = 600.0
 """How long one that is not durable waits for a satellite that went away before it was said."""
 
+RETRY_S = 10.0
+"""From one attempt that the house had no room for to the next."""
+
 ATTEMPTS = 5
 """Sessions that may end before it was its turn; then it has failed."""
 
@@ -76,7 +79,7 @@ class Announcing:
             announcement.give_back = self._returned
             self._remember(announcement)
             self._hold(announcement)
-            self._again(announcement)
+            self._later(announcement, 0.0)
 
     async def close(self) -> None:
         """The house stops: what waits has failed, but for the durable ones, which are on disk on return."""
@@ -103,18 +106,18 @@ class Announcing:
         before = self._known.get(announcement.id)
         if before is not None and self._clock.monotonic() - before[0] < DUPLICATE_S:
             return before[1]
-        if len(self._waiting) >= WAITING:
-            why = f"{len(self._waiting)} announcements wait for their satellites already; cancel some"
-            raise VonadError("overload", why, op="say", retryable=True)
         announcement.give_back = self._returned
         try:
             self._deliver(announcement)
         except VonadError as error:
             if not announcement.durable:
                 raise
+            if len(self._waiting) >= WAITING:
+                why = f"{len(self._waiting)} announcements wait for their satellites already; cancel some"
+                raise VonadError("overload", why, op="say", retryable=True) from None
             self._hold(announcement)
             if error.code != "not_found":
-                self._returned(announcement)
+                self._later(announcement, RETRY_S)
         self._remember(announcement)
         if announcement.durable:
             self._save()
@@ -146,7 +149,7 @@ class Announcing:
     def came(self, satellite: str) -> None:
         """It is connected: have said what waits for it, the most important first."""
         for announcement in self._of(satellite):
-            self._again(announcement)
+            self._later(announcement, 0.0)
 
     # What has not been said yet
 
@@ -184,26 +187,30 @@ class Announcing:
         task.add_done_callback(self._tasks.discard)
 
     async def _wait(self, announcement: Announcement, seconds: float) -> None:
+        begun = self._clock.monotonic()
         if seconds:
             await self._clock.sleep(seconds)
-        self._again(announcement)
-        if announcement.id in self._waiting and not announcement.durable:
-            await self._clock.sleep(PATIENCE_S)
-            if announcement.id in self._waiting:
-                self._end(announcement, "failed", f"{announcement.satellite} did not come back")
+        while (error := self._again(announcement)) is not None:
+            left = PATIENCE_S - (self._clock.monotonic() - begun)
+            absent = error.code == "not_found"
+            if absent and announcement.durable:
+                return  # until it comes
+            if not announcement.durable and left <= 0:
+                self._end(announcement, "failed", error.message)
+                return
+            await self._clock.sleep(left if absent else RETRY_S)
 
-    def _again(self, announcement: Announcement) -> None:
-        """Try to have it said; it goes on waiting where that is not possible."""
+    def _again(self, announcement: Announcement) -> VonadError | None:
+        """Try to have it said; why that is not possible: then it goes on waiting."""
         if self._waiting.pop(announcement.id, None) is None:
-            return
+            return None
         try:
             self._deliver(announcement)
         except VonadError as error:
-            if error.code == "not_found":
-                self._hold(announcement)
-            else:
-                log.info("announcement %s waits: %s", announcement.id, error.message)
-                self._returned(announcement)
+            log.info("announcement %s waits: %s", announcement.id, error.message)
+            self._hold(announcement)
+            return error
+        return None
 
     def _withdraw(self, announcement: Announcement) -> None:
         self._end(announcement, "cancelled", "cancelled")

@@ -233,7 +233,7 @@ class Log(Table):
 
 
 class Sounds(Table):
-    """Short sounds: vonad's own, a WAV file of yours, or none."""
+    """Short sounds: vonad's own, a WAV file of yours (a path from this file's folder), or none."""
 
     wake: _Text = Field(default="off", description="When the microphone opens: on, off or a WAV file.")
     heard: _Text = Field(default="off", description="When the user's words have ended: on, off or a WAV file.")
