@@ -168,7 +168,10 @@ class Answer:
             sound = spoken(self._cascade, text, language=brief.language, style=brief.style, tell=self._tell)
             async with closing(sound) as frames:
                 async for frame in frames:
+                    first = not self.sounding
                     await self._put(Frame(frame.samples, frame.rate, turn=turn))
+                    if first and self.sounding:
+                        await asyncio.sleep(0)  # it is on its way before a voice that never waits makes the rest
 
     def _spend(self, tokens: int) -> None:
         self._turn.tokens += tokens

@@ -1,6 +1,7 @@
 """The bridge: streaming at every joint, each joint with somebody to fall back on."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.plugins.bridge_house import DOWN, Brain, Ear, Throat, talk
 from tests.plugins.fake_host import FakeHost
 from vonad import (
     Brief,
+    Frame,
     Outcome,
     ReplyDone,
     ReplyFailed,
@@ -20,6 +22,7 @@ from vonad import (
     Style,
     Transcript,
     VonadError,
+    silence,
 )
 from vonad.testing import settle, speech
 
@@ -66,6 +69,33 @@ async def test_streaming_agent_the_first_sentence_sounds_while_the_second_is_not
         await settle()
         assert story.texts() == ["It is noon.", "And it rains."]
         assert story.said[-1] == ReplyDone(1)
+
+
+class Hasty(Throat):
+    """Makes all the sound of a sentence at one go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+
+    async def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
+        for _ in range(50):
+            self.made += 1
+            yield Frame(silence(0.02), 16_000)
+
+
+async def test_the_first_sound_is_on_its_way_before_the_second_is_made(tmp_path: Path) -> None:
+    throat = Hasty()
+    async with talk(tmp_path, tts={"throat": throat}) as story:
+        story.take.clear()
+        await story.begin()
+        await story.dialogue.say("hello")
+        while not story.said:
+            await asyncio.sleep(0)
+        assert throat.made == 1
+        story.take.set()
+        await settle()
+        assert len(story.sound()) == 50
 
 
 async def test_a_text_session_gets_text_alone(tmp_path: Path) -> None:
