@@ -249,14 +249,14 @@ async def test_a_session_without_a_satellite_is_created_asked_read_and_archived(
         turn = await home.sessions.start_turn(view.session_id, "what time is it")
         await settle()
         assert (await home.sessions.wait(turn.id, 1)).reply == "It is noon."
-        assert home.sessions.read(view.session_id).last_reply == "It is noon."
+        assert (await home.sessions.read(view.session_id)).last_reply == "It is noon."
         await home.sessions.archive(view.session_id)
         await home.until("session.closed")
-        assert home.sessions.read(view.session_id).state == "closed"
+        assert (await home.sessions.read(view.session_id)).state == "closed"
         with pytest.raises(VonadError) as gone:
             await home.sessions.start_turn(view.session_id, "again")
-        assert gone.value.code == "session_not_found"
-        assert [view.state for view in home.sessions.list()] == ["closed"]
+        assert gone.value.code == "session_expired"
+        assert [view.state for view in await home.sessions.list()] == ["closed"]
 
 
 async def test_waiting_for_a_turn_has_an_end(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class FakeSessions:
         return self.views["s2"]
 
     async def start_turn(self, session_id, text):
-        self.read(session_id)
+        await self.read(session_id)
         if text == "busy":
             raise VonadError("session_busy", f"session {session_id} is answering", retryable=True, retry_after_ms=1500)
         self.asked.append((session_id, text))
@@ -68,19 +68,19 @@ class FakeSessions:
         )
 
     async def interrupt(self, session_id):
-        self.read(session_id)
+        await self.read(session_id)
         raise VonadError("session_not_running", f"session {session_id} has no running turn")
 
-    def read(self, session_id):
+    async def read(self, session_id):
         if session_id not in self.views:
             raise VonadError("session_not_found", f"no session {session_id!r}")
         return self.views[session_id]
 
-    def list(self, *, limit=50, offset=0):
+    async def list(self, *, limit=50, offset=0):
         return list(self.views.values())[offset : offset + limit]
 
     async def archive(self, session_id):
-        self.read(session_id)
+        await self.read(session_id)
         del self.views[session_id]
 
 

@@ -210,6 +210,10 @@ class Overrides:
     budget: Budget | None = None
 
 
+AS_SET = Overrides()
+"""Nothing is wanted otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a session will be.

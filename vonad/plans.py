@@ -1,6 +1,7 @@
 """Plans: what a session will be, by the wake first, then its satellite's table, then the defaults."""
 
-from vonad.plan import PATIENCE, BargeIn, Budget, Endpointing, Plan, Purpose, Style, Wake
+from vonad.errors import VonadError
+from vonad.plan import AS_SET, PATIENCE, BargeIn, Budget, Endpointing, Overrides, Plan, Purpose, Style, Wake
 from vonad.settings import Settings
 from vonad.settings.tables import Satellite, SessionDefaults
 
@@ -17,8 +18,7 @@ def plan_wake(settings: Settings, wake: Wake) -> Plan:
         wake.satellite,
         purpose="listen" if wake.text is None else "text",
         text=wake.text,
-        backend=wake.backend,
-        follow_up=wake.follow_up,
+        overrides=Overrides(backend=wake.backend, follow_up=wake.follow_up),
     )
 
 
@@ -28,40 +28,56 @@ def plan_session(
     *,
     purpose: Purpose,
     text: str | None = None,
-    backend: str | None = None,
-    follow_up: bool | None = None,
-    style: Style | None = None,
+    overrides: Overrides = AS_SET,
 ) -> Plan:
-    """What a session for this purpose becomes."""
+    """What a session for this purpose becomes. Raises malformed for a wish that there is no such thing for."""
     own, defaults = own_settings(settings, satellite), settings.session
+    _check(overrides)
+    greeting = defaults.greeting if overrides.greeting is None else overrides.greeting
+    barge_in = defaults.barge_in if own.barge_in is None else own.barge_in
+    follow_up = overrides.follow_up
     habit = own.follow_up or defaults.follow_up
     return Plan(
         satellite=satellite,
-        backends=(backend,) if backend else tuple(own.backends or defaults.backends),
+        backends=(overrides.backend,) if overrides.backend else tuple(own.backends or defaults.backends),
         language=own.language or settings.node.language,
         purpose=purpose,
         text=text,
         follow_up=habit if follow_up is None else "always" if follow_up else "never",
-        endpointing=_endpointing(defaults, own),
+        endpointing=_endpointing(defaults, own, overrides.endpointing),
         barge_in=BargeIn(
-            enabled=defaults.barge_in if own.barge_in is None else own.barge_in,
+            enabled=barge_in if overrides.barge_in is None else overrides.barge_in,
             words=defaults.barge_in_words,
             speech_s=defaults.barge_in_speech_s,
             need=defaults.barge_in_need,
         ),
-        budget=Budget(tokens=defaults.turn_tokens, seconds=defaults.turn_s, skill_calls=defaults.turn_skill_calls),
+        budget=overrides.budget
+        or Budget(tokens=defaults.turn_tokens, seconds=defaults.turn_s, skill_calls=defaults.turn_skill_calls),
         preemptive=defaults.preemptive,
         filler=defaults.filler,
         filler_s=defaults.filler_s,
-        greeting=defaults.greeting,
-        style=style or (Style() if own.style is None else Style(**own.style.model_dump(exclude_none=True))),
+        greeting=greeting or None,
+        style=overrides.style or (Style() if own.style is None else Style(**own.style.model_dump(exclude_none=True))),
     )
 
 
-def _endpointing(defaults: SessionDefaults, own: Satellite) -> Endpointing:
+def _check(overrides: Overrides) -> None:
+    """What is wanted must exist. Raises malformed."""
+    patience, style = overrides.endpointing, overrides.style
+    if patience is not None and patience not in PATIENCE:
+        raise VonadError("malformed", f"endpointing {patience!r:.40}: it is one of {', '.join(PATIENCE)}", op="session")
+    if style is None:
+        return
+    for name in ("pace", "warmth", "expressiveness", "formality"):
+        value: float | None = getattr(style, name)
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise VonadError("malformed", f"style {name} {value:g}: it is from 0 to 1", op="session")
+
+
+def _endpointing(defaults: SessionDefaults, own: Satellite, wanted: str | None) -> Endpointing:
     """A preset, with what was set instead of it; no pause of a sentence's middle is shorter than one behind it."""
-    preset = PATIENCE[own.endpointing or defaults.endpointing]
-    silence_s = own.silence_s or defaults.silence_s or preset.silence_s
+    preset = PATIENCE[wanted or own.endpointing or defaults.endpointing]
+    silence_s = preset.silence_s if wanted else own.silence_s or defaults.silence_s or preset.silence_s
     return Endpointing(
         complete_s=min(preset.complete_s, silence_s),
         silence_s=silence_s,

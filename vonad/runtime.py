@@ -5,11 +5,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from zoneinfo import ZoneInfo
 
+from vonad.admission import OnBusy, QueuedTurn
 from vonad.announcing import Announcing
 from vonad.bus import Bus
 from vonad.clock import Clock
 from vonad.directories import Directories
 from vonad.engine import SpeechToText
+from vonad.equipment import Equipment
 from vonad.errors import VonadError
 from vonad.events import Event, coarse
 from vonad.frame import Frame
@@ -17,16 +19,17 @@ from vonad.history import Journal
 from vonad.host import Voice
 from vonad.lines import Lines, Satellite
 from vonad.parts import Parts
-from vonad.plan import SATELLITE_ID, Plan, Refusal, Style, Wake
+from vonad.plan import AS_SET, SATELLITE_ID, Overrides, Plan, Refusal, Style, Wake
 from vonad.plans import plan_session, plan_wake
 from vonad.plugins import Plugins
 from vonad.policy import DefaultPolicy, Policy
+from vonad.reaper import Reaper
 from vonad.resilience import BreakerState
 from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.turn import Turn
-from vonad.sessions import Sessions
+from vonad.sessions import Past, Sessions
 from vonad.settings import Settings
 from vonad.sounds import Sounds
 from vonad.wake.gate import Gate
@@ -66,24 +69,25 @@ class Runtime:
             changed=self._part_changed,
             breaker_changed=self._breaker_changed,
         )
-        self._bus = bus
-        self._journal = journal
+        self.bus = bus
+        self.journal = journal
         self._clock = clock
         self._policy = Policy(plugins.hook, self._hook_failed, clock=clock)
         plugins.register_policy(DefaultPolicy(lambda wake: plan_wake(self.settings, wake), risk=parts.catalogue.risk))
         self.announcing = Announcing(self._announce, bus=bus, journal=journal, clock=clock)
         self.sounds = Sounds(directories, clock=clock, speak=self._speak)
         self.lines = Lines(parts, bus=bus, clock=clock, wake=self.wake, came=self.announcing.came)
-        self.sessions = Sessions(
+        self.equipment = Equipment(
             parts,
             self._policy,
-            bus=bus,
             journal=journal,
             clock=clock,
             publish=self._session_event,
             breaker_changed=self._breaker_changed,
             cues=self.sounds,
         )
+        self.sessions = Sessions(self.equipment, bus=bus, journal=journal, clock=clock)
+        self._reaper = Reaper(lambda: self.sessions.opened, lambda: self.settings.session.idle_timeout_s, clock)
         self._gate = self._new_gate(settings)
         self._group = asyncio.TaskGroup()
         self._rendering: asyncio.Task[None] | None = None
@@ -96,9 +100,11 @@ class Runtime:
         async with self._group:
             self.announcing.open(self._group)
             await self.configure(self.settings)
+            reaping = self._group.create_task(self._reaper.run(), name="reaper")
             started()
             await stop.wait()
             self._stopping = True
+            reaping.cancel()
             for session in self.sessions.open:
                 session.close("shutdown")
             await self._sessions_over()
@@ -137,7 +143,7 @@ class Runtime:
         self._rendering = group.create_task(self.sounds.prepare(), name="phrases") if group is not None else None
 
     def _speak(self, backends: tuple[str, ...], text: str, language: str, style: Style) -> AsyncIterator[Frame]:
-        return self.sessions.speak(backends, text, language=language, style=style)
+        return self.equipment.speak(backends, text, language=language, style=style)
 
     async def _sessions_over(self) -> None:
         try:
@@ -172,13 +178,13 @@ class Runtime:
             except VonadError as error:
                 return self.refuse(wake, Refusal("overload", error.message))
         self._gate.count(wake.satellite)
-        self._journal.wake(wake.satellite, wake.source, wake.phrase, wake.score, accepted=True, reason="", detail="")
+        self.journal.wake(wake.satellite, wake.source, wake.phrase, wake.score, accepted=True, reason="", detail="")
         data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "score": wake.score}
         conversation = session.view().conversation_id
-        self._bus.publish(Event("wake.accepted", data, wake.satellite, session.id, conversation))
+        self.bus.publish(Event("wake.accepted", data, wake.satellite, session.id, conversation))
         if opens:
             session.opened_by(wake)
-            self.sessions.start(session, satellite, self._group)
+            self.sessions.start(session, self._group)
         elif wake.text is not None:
             session.preempt(wake.text)
         else:
@@ -188,12 +194,12 @@ class Runtime:
     def refuse(self, wake: Wake, refusal: Refusal) -> Refusal:
         """Record and publish that a wake opens nothing."""
         reason, detail = refusal.reason, refusal.detail
-        self._journal.wake(
+        self.journal.wake(
             wake.satellite, wake.source, wake.phrase, wake.score, accepted=False, reason=reason, detail=detail
         )
         data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "reason": reason, "detail": detail}
         named = wake.satellite if SATELLITE_ID.fullmatch(wake.satellite) else None
-        self._bus.publish(Event("wake.refused", data, named))
+        self.bus.publish(Event("wake.refused", data, named))
         return refusal
 
     def _judge(self, wake: Wake) -> tuple[Satellite, Plan] | Refusal:
@@ -213,18 +219,47 @@ class Runtime:
 
     # Requests
 
-    async def create(self, satellite: str | None, backend: str | None) -> Session:
-        """A session that waits for turns. Raises not_found, session_limit, backend_unavailable, session_busy."""
-        place = self.lines.get(satellite) if satellite is not None else None
-        if place is not None and place.session is not None and not place.session.over:
-            where = f"{satellite} is in session {place.session.id} already"
-            raise VonadError("session_busy", f"{where}: take a turn in that one", op="create")
-        session = self._open(plan_session(self.settings, satellite, purpose="idle", backend=backend), place)
-        self.sessions.start(session, place, self._group)
-        await session.opened.wait()
-        return session
+    async def create(
+        self,
+        satellite: str | None,
+        overrides: Overrides = AS_SET,
+        *,
+        resume: str | None = None,
+        text: str | None = None,
+        request_id: str | None = None,
+    ) -> tuple[Session, Turn | QueuedTurn | None]:
+        """A session that waits for turns, and with a text its first turn: that may fail, the session is there.
 
-    async def text(self, satellite: str, text: str, *, request_id: str | None) -> Turn:
+        resume: a session that is over, or a conversation, that goes on. Raises not_found, session_limit, session_busy,
+        backend_unavailable, capability_unsupported, malformed, session_not_found, session_already_active, and what the
+        backend failed to open with.
+        """
+        place = self._free(satellite)
+        plan = plan_session(self.settings, satellite, purpose="idle", overrides=overrides)
+        with self.sessions.reserve(satellite, self.settings) as seat:
+            past = await self._past(resume) if resume is not None else None
+            if satellite is not None and self._free(satellite) is not place:
+                raise VonadError("not_found", f"satellite {satellite} went away meanwhile", op="create")
+            self._check_running(place)
+            wanted = overrides.style is not None
+            opened = self.sessions.build(
+                plan, place, self.settings, self._group, seat=seat, past=past, style_wanted=wanted
+            )
+            session = self.sessions.commit(opened)
+        turn = None
+        if text is not None:
+            turn = opened.admission.ask(text, on_busy="queue", request_id=request_id)
+        self.sessions.start(session, self._group)
+        await session.opened.wait()
+        if session.over:
+            why = f"session {session.id} ended before it had opened"
+            raise opened.error or VonadError("backend_start_failed", why, op="create")
+        opened.admission.look()
+        return session, turn
+
+    async def text(
+        self, satellite: str, text: str, *, request_id: str | None, on_busy: OnBusy = "refuse"
+    ) -> Turn | QueuedTurn:
         """A turn from text on a satellite. Raises not_found, rate_limited, wake_refused, session_busy."""
         place = self.lines.get(satellite)
         refusal = self._gate.rate(satellite)
@@ -233,16 +268,35 @@ class Runtime:
         refusal = self._gate.duplicate(request_id)
         if refusal is not None:
             raise VonadError("wake_refused", f"duplicate: {refusal.detail}", op="text")
-        session = place.session
-        if session is not None and not session.over:
-            turn = session.ask(text, request_id=request_id)
+        turn: Turn | QueuedTurn | None
+        if place.session is not None and not place.session.over:
+            turn = self.sessions.get(place.session.id).admission.ask(text, on_busy=on_busy, request_id=request_id)
         else:
-            session = self._open(plan_session(self.settings, satellite, purpose="idle"), place)
-            self.sessions.start(session, place, self._group)
-            await session.opened.wait()
-            turn = session.ask(text, request_id=request_id)
+            _, turn = await self.create(satellite, text=text, request_id=request_id)
+            assert turn is not None
         self._gate.count(satellite)
         return turn
+
+    def _free(self, satellite: str | None) -> Satellite | None:
+        """Where a session may open. Raises not_found, session_busy."""
+        place = self.lines.get(satellite) if satellite is not None else None
+        if place is not None and place.session is not None and not place.session.over:
+            where = f"{satellite} is in session {place.session.id} already"
+            raise VonadError("session_busy", f"{where}: take a turn in that one", op="create")
+        return place
+
+    async def _past(self, name: str) -> Past:
+        """What was said in a conversation. Raises session_not_found, session_already_active, persistence_disabled."""
+        for view in self.sessions.views():
+            if name in {view.session_id, view.conversation_id}:
+                name = view.conversation_id
+                break
+        conversation = await self.journal.conversation(name)
+        for session in self.sessions.open:
+            if not session.over and session.view().conversation_id == conversation:
+                why = f"its conversation goes on in session {session.id}: take a turn in that one"
+                raise VonadError("session_already_active", f"{name!r:.100}: {why}", op="resume")
+        return Past(conversation, tuple(await self.journal.recent(conversation)))
 
     def _announce(self, announcement: Announcement) -> None:
         """Announce; a session opens for it where there is none. Raises not_found, overload, session_limit."""
@@ -254,14 +308,18 @@ class Runtime:
             return
         session = self._open(plan_session(self.settings, satellite, purpose="say"), place)
         session.say(announcement)
-        self.sessions.start(session, place, self._group)
+        self.sessions.start(session, self._group)
 
     def _open(self, plan: Plan, place: Satellite | None) -> Session:
+        self._check_running(place)
+        return self.sessions.create(plan, place, self.settings, self._group)
+
+    def _check_running(self, place: Satellite | None) -> None:
+        """Make way on a satellite. Raises overload."""
         if self._stopping:
             raise VonadError("overload", "the daemon is stopping", op="session")
         if place is not None and place.session is not None:
             place.session.close("superseded")
-        return self.sessions.create(plan, place, self.settings, self._group)
 
     # Telling
 
@@ -273,18 +331,19 @@ class Runtime:
                 before, satellite.state = satellite.state, coarse(str(event.data["state"]))
                 if before != "idle" and satellite.state == "idle":
                     self._gate.rested(satellite.id)
-        self._bus.publish(event)
+        self.sessions.heard(event)
+        self.bus.publish(event)
 
     def _part_changed(self, label: str, reason: str) -> None:
-        self._bus.publish(Event("backend.health", {"name": label, "ok": not reason, "detail": reason}))
+        self.bus.publish(Event("backend.health", {"name": label, "ok": not reason, "detail": reason}))
 
     def _breaker_changed(self, name: str, state: BreakerState) -> None:
         log.warning("the circuit breaker of engine %s is %s", name, state)
-        self._bus.publish(Event("breaker.state", {"name": name, "state": state}))
+        self.bus.publish(Event("breaker.state", {"name": name, "state": state}))
 
     def _hook_failed(self, hook: str, error: VonadError) -> None:
         log.error("policy: %s", error.message)
-        self._bus.publish(Event("error", {"code": error.code, "message": error.message, "op": hook}))
+        self.bus.publish(Event("error", {"code": error.code, "message": error.message, "op": hook}))
 
 
 class RuntimeVoice(Voice):

@@ -1,102 +1,29 @@
 """The service: the one way in for every face. SessionService is about conversations, House about everything else."""
 
-import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Literal
 
+from vonad.admission import OnBusy, QueuedTurn
 from vonad.bus import Bus, Subscription
 from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.events import Event
-from vonad.history import Journal, TurnView, WakeView
+from vonad.history import Journal, TurnDetail, TurnView, UnknownAction, WakeView
 from vonad.identity import NodeIdentity
-from vonad.plan import REFUSALS, SATELLITE_ID, Refusal, SessionView, Style, Wake
+from vonad.plan import REFUSALS, SATELLITE_ID, Refusal, Style, Wake
 from vonad.plugins import Plugins, PluginStatus
 from vonad.runtime import Runtime
 from vonad.session.announcement import Announcement, new_announcement
-from vonad.session.session import Session
 from vonad.session.turn import Turn
-from vonad.views import AnnouncementView, SatelliteView, SkillView, TurnResult, WakeAnswer
+from vonad.session_service import SessionService
+from vonad.views import AnnouncementView, SatelliteView, SkillView, WakeAnswer
+from vonad.why import Why, why
+
+__all__ = ["House", "Service", "SessionService"]
 
 log = logging.getLogger(__name__)
-
-REMEMBERED = 256
-"""Turns and announcements that can be waited for after they ended."""
-
-
-class SessionService:
-    """Conversations: create, start_turn, wait, interrupt, read, list, archive."""
-
-    def __init__(self, runtime: Runtime, clock: Clock) -> None:
-        self._runtime = runtime
-        self._clock = clock
-        self._turns: OrderedDict[str, tuple[str, Turn]] = OrderedDict()
-
-    async def create(
-        self,
-        *,
-        satellite: str | None = None,
-        initial_turn: Literal["run_immediately", "defer"] = "defer",
-        text: str | None = None,
-        backend: str | None = None,
-    ) -> SessionView:
-        """A new session. Raises malformed, not_found, session_limit, session_busy, backend_unavailable."""
-        if initial_turn == "run_immediately" and not text:
-            raise VonadError("malformed", "initial_turn run_immediately needs a text", op="create")
-        session = await self._runtime.create(satellite, backend)
-        if text and initial_turn == "run_immediately":
-            self.remember(session.id, session.ask(text))
-        return session.view()
-
-    async def start_turn(self, session_id: str, text: str) -> Turn:
-        """A turn from text. Raises session_not_found, session_busy."""
-        return self.remember(session_id, self._open(session_id).ask(text))
-
-    async def wait(self, turn_id: str, seconds: float) -> TurnResult:
-        """A turn's result once it is over. Raises not_found, timeout."""
-        if turn_id not in self._turns:
-            raise VonadError("not_found", f"no turn {turn_id!r} to wait for", op="wait")
-        session_id, turn = self._turns[turn_id]
-        try:
-            async with self._clock.deadline(seconds):
-                outcome = await asyncio.shield(turn.ended)
-        except TimeoutError:
-            raise VonadError("timeout", f"turn {turn_id} is not over after {seconds:g} s", op="wait") from None
-        return TurnResult(turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome)
-
-    async def interrupt(self, session_id: str) -> None:
-        """End the running turn. Raises session_not_found, session_not_running."""
-        if not self._open(session_id).stop("interrupt"):
-            raise VonadError("session_not_running", f"session {session_id} has no running turn", op="interrupt")
-
-    def read(self, session_id: str) -> SessionView:
-        """Raises session_not_found."""
-        return self._runtime.sessions.view(session_id)
-
-    def list(self, *, limit: int = 50, offset: int = 0) -> "list[SessionView]":
-        """Sessions open now and those closed not long ago, newest first."""
-        return list(self._runtime.sessions.views())[offset : offset + limit]
-
-    async def archive(self, session_id: str) -> None:
-        """Close it; it stays readable. Raises session_not_found."""
-        self.read(session_id)
-        for session in self._runtime.sessions.open:
-            if session.id == session_id:
-                session.close("user_ended")
-
-    def remember(self, session_id: str, turn: Turn) -> Turn:
-        """Keep a turn, so that it can be waited for."""
-        self._turns[turn.id] = (session_id, turn)
-        while len(self._turns) > REMEMBERED:
-            self._turns.popitem(last=False)
-        return turn
-
-    def _open(self, session_id: str) -> Session:
-        return self._runtime.sessions.get(session_id)
 
 
 class House:
@@ -169,9 +96,11 @@ class House:
         wake = Wake(satellite=satellite, source=source, at=self._clock.monotonic(), id=id)
         self._runtime.refuse(wake, Refusal(reason, detail))
 
-    async def text(self, satellite: str, text: str, *, id: str | None = None) -> Turn:
+    async def text(
+        self, satellite: str, text: str, *, id: str | None = None, on_busy: OnBusy = "refuse"
+    ) -> Turn | QueuedTurn:
         """A turn as if spoken. Raises not_found, rate_limited, session_busy, session_limit."""
-        turn = await self._runtime.text(satellite, text, request_id=id)
+        turn = await self._runtime.text(satellite, text, request_id=id, on_busy=on_busy)
         return self._sessions.remember(turn.id.rsplit("-", 1)[0], turn)
 
     def say(
@@ -235,7 +164,13 @@ class House:
         """End playback, turn and follow-up at once. False when there was nothing to stop. Raises not_found."""
         session = self._runtime.lines.get(satellite).session
         forgotten = self._runtime.announcing.forget(satellite)
-        return (session is not None and session.stop()) or forgotten > 0
+        if session is None or session.over:
+            return forgotten > 0
+        try:
+            self._runtime.sessions.get(session.id).admission.interrupt("stop")
+        except VonadError:
+            return session.stop() or forgotten > 0
+        return True
 
     # History
 
@@ -250,9 +185,17 @@ class House:
         """Turns, oldest first. Raises persistence_disabled, store_error."""
         return await self._journal.history(limit=limit, search=search, satellite=satellite, before=before)
 
-    async def turn(self, turn_id: str) -> TurnView:
-        """One turn. Raises not_found."""
-        return await self._journal.turn(turn_id)
+    async def turn(self, turn_id: str) -> TurnDetail:
+        """One turn; `last` is the latest. Raises not_found."""
+        return await self._journal.turn(self._sessions.resolve(turn_id))
+
+    async def why(self, turn_id: str = "last") -> Why:
+        """Where a turn's time went, and who was slow; `last` is the latest. Raises not_found."""
+        return why(await self._journal.turn(self._sessions.resolve(turn_id)))
+
+    def recovered(self) -> tuple[UnknownAction, ...]:
+        """Skills that had begun when vonad crashed: nobody knows whether they acted. None is run again."""
+        return self._journal.recovered
 
     async def wakes(self, *, limit: int = 50) -> list[WakeView]:
         """Wakes, accepted and refused, oldest first."""
@@ -267,6 +210,7 @@ class House:
         satellite: str | None = None,
     ) -> int:
         """Really delete; how many turns that were."""
+        self._runtime.sessions.forget()
         return await self._journal.delete(last=last, everything=everything, before=before, satellite=satellite)
 
     def export_history(self) -> AsyncIterator[dict[str, object]]:
@@ -325,8 +269,14 @@ class House:
             self._bus.publish(Event("backend.health", {"name": name, "ok": ok, "detail": detail}))
 
     def now_ready(self) -> None:
-        """Start-up is over."""
+        """Start-up is over: now somebody can be told what the last stop left open."""
         self._ready = True
+        for action in self.recovered():
+            message = (
+                f"skill {action.name} had begun in turn {action.turn_id} when vonad crashed: nobody knows whether it "
+                "was done; it is not done again"
+            )
+            self.error("skill_failed", message, op="recovery", satellite=action.satellite, id=action.call_id)
 
     def ready(self) -> bool:
         """Whether start-up is over."""

@@ -1,63 +1,92 @@
-"""Sessions: those that are open, those that closed not long ago, and all that a session is given to work with."""
+"""Sessions: those that are open, each in its seat, and those that closed not long ago."""
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-from vonad.backend import Backend
+from vonad.admission import Admission
 from vonad.bus import Bus
 from vonad.clock import Clock
-from vonad.engine import TurnDetector, VoiceActivityDetector
+from vonad.engine import Exchange
+from vonad.equipment import Equipment
 from vonad.errors import VonadError
 from vonad.events import Event
-from vonad.frame import Frame
 from vonad.history import Journal
 from vonad.lines import Satellite
-from vonad.parts import Parts
-from vonad.plan import Plan, SessionView, Style
-from vonad.policy import Policy
-from vonad.resilience import BreakerState
-from vonad.roster import Roster
-from vonad.session.means import Cues, Limits, Means
+from vonad.plan import Plan, SessionView
+from vonad.reaper import ACTIVITY
+from vonad.seats import Seat, Seats
+from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.settings import Settings
-from vonad.skills.desk import Desk
-from vonad.streams import closing
 
 SEEN = 1_000
 """Sessions that can still be read after they closed."""
 
 
-class Sessions:
-    """Opens sessions within the limits, supervises them, and remembers what became of them.
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A conversation that goes on: its id, and what was said in it, oldest first."""
 
-    publish: told every event of a session.
-    cues:    sounds and spoken phrases that are ready.
+    conversation_id: str
+    history: tuple[Exchange, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Opened:
+    """A session that is open, with what belongs to it here.
+
+    active_at: monotonic, of the last activity. error, reason: what it last said of its failing and of its end.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        policy: Policy,
-        *,
-        bus: Bus,
-        journal: Journal,
-        clock: Clock,
-        publish: Callable[[Event], object],
-        breaker_changed: Callable[[str, BreakerState], None],
-        cues: Cues,
-    ) -> None:
-        self.roster = Roster(parts, clock, breaker_changed)
-        self._cues = cues
-        self._parts = parts
-        self._policy = policy
+    session: Session
+    satellite: Satellite | None
+    seat: Seat
+    admission: Admission
+    active_at: float
+    gone: "Callable[[Opened], None]"
+    task: asyncio.Task[None] | None = None
+    error: VonadError | None = None
+    reason: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its session's."""
+        return self.session.id
+
+    @property
+    def state(self) -> State:
+        """Its session's."""
+        return self.session.state
+
+    def close(self, reason: str) -> None:
+        """Have the session end; one that never began is over with that."""
+        self.session.close(reason)
+        if self.task is None:
+            self.gone(self)
+
+    def abandon(self) -> None:
+        """Forget it, whatever it does."""
+        if self.task is not None:
+            self.task.cancel()
+        self.gone(self)
+
+    def view(self) -> SessionView:
+        """A snapshot."""
+        return replace(self.session.view(), reason=self.reason)
+
+
+class Sessions:
+    """Opens sessions within the limits, supervises them, and remembers what became of them."""
+
+    def __init__(self, equipment: Equipment, *, bus: Bus, journal: Journal, clock: Clock) -> None:
+        self._equipment = equipment
         self._bus = bus
         self._journal = journal
         self._clock = clock
-        self._publish = publish
-        self._desk = Desk(parts.catalogue, policy=policy, journal=journal, clock=clock)
-        self._open: dict[str, Session] = {}
+        self._seats = Seats()
+        self._open: dict[str, Opened] = {}
         self._closed: dict[str, SessionView] = {}
 
     def __len__(self) -> int:
@@ -66,135 +95,124 @@ class Sessions:
     @property
     def open(self) -> list[Session]:
         """Those that are open."""
+        return [opened.session for opened in self._open.values()]
+
+    @property
+    def opened(self) -> list[Opened]:
+        """Those that are open, with what belongs to them."""
         return list(self._open.values())
 
-    def get(self, session_id: str) -> Session:
-        """An open one. Raises session_not_found."""
-        if session_id not in self._open:
-            raise VonadError("session_not_found", f"no open session {session_id!r}", op="session")
-        return self._open[session_id]
+    def get(self, session_id: str) -> Opened:
+        """An open one. Raises session_expired for one that closed not long ago, else session_not_found."""
+        opened = self._open.get(session_id)
+        if opened is not None and not opened.session.over:
+            return opened
+        if opened is not None or session_id in self._closed:
+            why = f"session {session_id} is closed; resume it to go on"
+            raise VonadError("session_expired", why, op="session")
+        raise VonadError("session_not_found", f"no open session {session_id!r:.100}", op="session")
 
-    def view(self, session_id: str) -> SessionView:
-        """An open one, or one that closed not long ago. Raises session_not_found."""
-        if session_id in self._open:
-            return self._open[session_id].view()
-        if session_id in self._closed:
-            return self._closed[session_id]
-        raise VonadError("session_not_found", f"no session {session_id!r}", op="session")
+    def view(self, session_id: str) -> SessionView | None:
+        """An open one, or one that closed not long ago."""
+        opened = self._open.get(session_id)
+        return opened.view() if opened is not None else self._closed.get(session_id)
 
     def views(self) -> Iterator[SessionView]:
-        """The open ones, then those that closed not long ago; newest first."""
-        yield from (session.view() for session in reversed(self._open.values()))
+        """The open ones, then those that closed not long ago; newest first. Each is made when it is asked for."""
+        yield from (opened.view() for opened in reversed(self._open.values()))
         yield from reversed(self._closed.values())
 
-    def create(self, plan: Plan, satellite: Satellite | None, settings: Settings, group: asyncio.TaskGroup) -> Session:
-        """A session that does not run yet. Raises session_limit, backend_unavailable."""
-        self._check_room(plan, settings)
-        self._backend(plan)
+    def known(self) -> list[str]:
+        """The ids of the same."""
+        return [*self._open, *self._closed]
+
+    def forget(self) -> None:
+        """Those that are closed: what was said in them is no longer to be known here."""
+        self._closed.clear()
+
+    # Reserve, build, commit
+
+    def reserve(self, satellite: str | None, settings: Settings) -> Seat:
+        """Room for a session. Raises session_limit."""
+        each = settings.policy.sessions_per_satellite
+        return self._seats.reserve(satellite, most=settings.session.maximum, each=each)
+
+    def build(
+        self,
+        plan: Plan,
+        satellite: Satellite | None,
+        settings: Settings,
+        group: asyncio.TaskGroup,
+        *,
+        seat: Seat,
+        past: Past | None = None,
+        style_wanted: bool = False,
+    ) -> Opened:
+        """A session that does not run yet. Raises backend_unavailable; capability_unsupported for a style."""
+        name, backend = self._equipment.backend(plan)
+        if style_wanted and not backend.capabilities.style_conditioning:
+            why = f"backend {name} sounds as it sounds: leave style out, or choose another backend"
+            raise VonadError("capability_unsupported", why, op="session")
+        past = past or Past(secrets.token_hex(8))
         session = Session(
             secrets.token_hex(8),
-            secrets.token_hex(8),
+            past.conversation_id,
             plan,
             satellite.line if satellite is not None else None,
-            self._means(plan, settings, group),
+            self._equipment.means(plan, settings, group, past.history),
             past=satellite.ear.past if satellite is not None else tuple,
         )
-        self._open[session.id] = session
-        if satellite is not None:
-            satellite.take(session)
-        return session
+        return Opened(session, satellite, seat, Admission(session), self._clock.monotonic(), self._gone)
 
-    def start(self, session: Session, satellite: Satellite | None, group: asyncio.TaskGroup) -> None:
+    def commit(self, opened: Opened) -> Session:
+        """It is one of ours from now on: it counts, and can be found."""
+        opened.seat.keep()
+        self._open[opened.id] = opened
+        if opened.satellite is not None:
+            opened.satellite.take(opened.session)
+        return opened.session
+
+    def create(self, plan: Plan, satellite: Satellite | None, settings: Settings, group: asyncio.TaskGroup) -> Session:
+        """All three at once. Raises session_limit, backend_unavailable."""
+        with self.reserve(plan.satellite, settings) as seat:
+            return self.commit(self.build(plan, satellite, settings, group, seat=seat))
+
+    def start(self, session: Session, group: asyncio.TaskGroup) -> None:
         """Let it run."""
-        view = session.view()
+        opened, view = self._open[session.id], session.view()
         self._journal.session_opened(
             view.session_id, view.conversation_id, view.satellite, view.backend, session.plan.purpose
         )
         data = {"backend": view.backend, "purpose": session.plan.purpose}
         self._bus.publish(Event("session.created", data, view.satellite, view.session_id, view.conversation_id))
-        group.create_task(self._supervise(session, satellite), name=f"session {session.id}")
+        opened.task = group.create_task(self._supervise(opened), name=f"session {session.id}")
 
-    async def _supervise(self, session: Session, satellite: Satellite | None) -> None:
+    async def _supervise(self, opened: Opened) -> None:
+        """Its turns are in the history before it is gone: the session waits for that."""
         try:
-            await session.run()
+            await opened.session.run()
         finally:
-            self._open.pop(session.id, None)
-            self._closed[session.id] = session.view()
-            while len(self._closed) > SEEN:
-                del self._closed[next(iter(self._closed))]
-            if satellite is not None and satellite.session is session:
-                satellite.take(None)
+            self._gone(opened)
 
-    def _check_room(self, plan: Plan, settings: Settings) -> None:
-        most, each = settings.session.maximum, settings.policy.sessions_per_satellite
-        if len(self._open) >= most:
-            why = f"{len(self._open)} sessions are open; session.maximum is {most}"
-            raise VonadError("session_limit", why, op="session", retryable=True)
-        mine = sum(1 for s in self.open if plan.satellite is not None and s.plan.satellite == plan.satellite)
-        if each and mine >= each:
-            why = f"{plan.satellite} has {mine} sessions open; policy.sessions_per_satellite is {each}"
-            raise VonadError("session_limit", why, op="session", retryable=True)
+    def _gone(self, opened: Opened) -> None:
+        opened.seat.release()
+        if self._open.pop(opened.id, None) is None:
+            return
+        self._closed[opened.id] = opened.view()
+        while len(self._closed) > SEEN:
+            del self._closed[next(iter(self._closed))]
+        if opened.satellite is not None and opened.satellite.session is opened.session:
+            opened.satellite.take(None)
 
-    def _backend(self, plan: Plan) -> tuple[str, Backend]:
-        """The first of the plan's backends that runs."""
-        first: VonadError | None = None
-        for name in plan.backends:
-            try:
-                component = self._parts.get("backends", name).component
-            except VonadError as error:
-                first = first or error
-            else:
-                assert isinstance(component, Backend)
-                return name, component
-        raise first or VonadError("backend_unavailable", "the plan names no backend")
-
-    def _means(self, plan: Plan, settings: Settings, group: asyncio.TaskGroup) -> Means:
-        limits = settings.session
-        self.roster.cool_off_s = limits.cool_off_s
-        return Means(
-            clock=self._clock,
-            publish=self._publish,
-            journal=self._journal,
-            policy=self._policy,
-            desk=self._desk,
-            voice=lambda text, language, style: self.speak(plan.backends, text, language=language, style=style),
-            backends=self.roster,
-            cues=self._cues,
-            group=group,
-            detector=lambda: self._parts.lease(VoiceActivityDetector, "vad", limits.vad),
-            judge=self._judge(limits.turn),
-            sentences=lambda: self._parts.catalogue.sentences,
-            limits=Limits(
-                processing_s=limits.processing_s,
-                away_s=limits.away_s,
-                keep_alive_s=limits.keep_alive_s,
-                compaction_tokens=limits.compaction_tokens,
-                idle_timeout_s=limits.idle_timeout_s,
-                max_duration_s=limits.max_duration_s,
-            ),
-        )
-
-    def _judge(self, name: str | None) -> Callable[[], AbstractAsyncContextManager[TurnDetector]] | None:
-        if name is None or name not in self._parts.engines("turn"):
-            return None
-        return lambda: self._parts.lease(TurnDetector, "turn", name)
-
-    async def speak(self, backends: tuple[str, ...], text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
-        """The house's own words, by the first of these backends that can speak them. Raises the last one's error."""
-        last: VonadError | None = None
-        for name in backends:
-            sounded = False
-            try:
-                component = self._parts.get("backends", name).component
-                assert isinstance(component, Backend)
-                async with closing(component.speak(text, language=language, style=style)) as frames:
-                    async for frame in frames:
-                        sounded = True
-                        yield frame
-            except VonadError as error:
-                if sounded:
-                    raise
-                last = error
-            else:
-                return
-        raise last or VonadError("backend_unavailable", f"none of the backends {', '.join(backends)} can speak")
+    def heard(self, event: Event) -> None:
+        """Something happened in one of them."""
+        opened = self._open.get(event.session_id or "")
+        if opened is None:
+            return
+        if event.type.startswith(ACTIVITY):
+            opened.active_at = self._clock.monotonic()
+        elif event.type == "error":
+            opened.error = VonadError(str(event.data["code"]), str(event.data["message"]), op=str(event.data["op"]))
+        elif event.type == "session.closed":
+            opened.reason = str(event.data["reason"])
+        opened.admission.heard(event)

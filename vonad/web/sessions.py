@@ -34,12 +34,12 @@ def routes(service: Service, events: Events) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 50, offset: Annotated[int, Query(ge=0)] = 0
     ) -> object:
         """The sessions, the latest first."""
-        return sessions.list(limit=limit, offset=offset)
+        return await sessions.list(limit=limit, offset=offset)
 
     @router.get("/{session_id}", response_model=Session)
     async def session(session_id: str) -> object:
         """One session."""
-        return sessions.read(session_id)
+        return await sessions.read(session_id)
 
     @router.post("/{session_id}/turns", status_code=202, response_model=TurnStarted | Reply)
     async def turn(session_id: str, said: NewTurn, response: Response, wait: Wait = None) -> object:
@@ -63,7 +63,7 @@ def routes(service: Service, events: Events) -> APIRouter:
     @router.get("/{session_id}/events", status_code=200, response_class=EventStream)
     async def session_events(session_id: str, last_event_id: LastEventId = None) -> EventStream:
         """The session's events as they happen (server-sent), until it is closed."""
-        sessions.read(session_id)
+        await sessions.read(session_id)
         return events.stream(session_id=session_id, after=last_event_id)
 
     return router

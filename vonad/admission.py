@@ -1,0 +1,133 @@
+"""Admission: who may take the next turn of a session, who waits for it, and an interrupt that comes before the turn."""
+
+import asyncio
+import itertools
+from typing import Literal
+
+from vonad.errors import VonadError
+from vonad.events import Event
+from vonad.session.machine import State
+from vonad.session.session import Session
+from vonad.session.turn import Outcome, Turn
+from vonad.session.watch import RESTING
+
+OnBusy = Literal["refuse", "queue"]
+"""What becomes of a turn that is asked for while another runs."""
+
+BEFORE = frozenset({State.CREATED, State.CONNECTING})
+"""States before the first turn."""
+
+RUNNING = frozenset({State.LISTENING, State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING, State.INTERRUPTED})
+"""States in which there is something to stop."""
+
+
+class QueuedTurn:
+    """A turn that waits until the session is free. It can be waited for like any other.
+
+    turn:  what it has become; None while it waits, and for good if it was interrupted before it began.
+    ended: set to the outcome when it is over.
+    """
+
+    def __init__(self, turn_id: str, text: str, *, request_id: str | None, follow_up: bool | None) -> None:
+        self.id = turn_id
+        self.text = text
+        self.request_id = request_id
+        self.follow_up = follow_up
+        self.turn: Turn | None = None
+        self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    @property
+    def transcript(self) -> str | None:
+        """What is asked."""
+        return self.turn.transcript if self.turn is not None else self.text
+
+    @property
+    def reply(self) -> str:
+        """What was answered."""
+        return self.turn.reply if self.turn is not None else ""
+
+    @property
+    def heard(self) -> str:
+        """What of it was heard."""
+        return self.turn.heard if self.turn is not None else ""
+
+    def begin(self, turn: Turn) -> None:
+        """It waits no more."""
+        self.turn = turn
+        turn.ended.add_done_callback(lambda ended: self.end("interrupted" if ended.cancelled() else ended.result()))
+
+    def end(self, outcome: Outcome) -> None:
+        """It is over."""
+        if not self.ended.done():
+            self.ended.set_result(outcome)
+
+
+class Admission:
+    """One for each session. What it is told of an event it acts upon later: never in the middle of a transition."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._waiting: QueuedTurn | None = None
+        self._due = ""
+        self._numbers = itertools.count(1)
+
+    def ask(
+        self, text: str, *, on_busy: OnBusy = "refuse", request_id: str | None = None, follow_up: bool | None = None
+    ) -> Turn | QueuedTurn:
+        """A turn from text: now, or with `queue` as the next one. Raises session_busy."""
+        session = self._session
+        if self._waiting is not None:
+            why = f"session {session.id} is {session.state}, and another turn waits for it already"
+            raise VonadError("session_busy", why, op="text", retryable=True)
+        if session.state in RESTING or on_busy == "refuse":
+            turn = session.ask(text, request_id=request_id)
+            turn.follow_up = follow_up
+            return turn
+        turn_id = f"{session.id}-q{next(self._numbers)}"
+        self._waiting = QueuedTurn(turn_id, text, request_id=request_id, follow_up=follow_up)
+        return self._waiting
+
+    def interrupt(self, source: str) -> None:
+        """End the running turn, or the one that is about to run. Raises session_not_running."""
+        session = self._session
+        if session.state in RUNNING and session.stop(source):
+            return
+        if session.state not in RUNNING and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.end("interrupted")
+            return
+        opens_for_a_turn = session.state in BEFORE and session.plan.purpose != "idle"
+        if opens_for_a_turn or (session.state is State.FALLING_BACK and session.turn is not None):
+            self._due = source
+            return
+        raise VonadError("session_not_running", f"session {session.id} has no running turn", op="interrupt")
+
+    def heard(self, event: Event) -> None:
+        """Something happened in the session."""
+        if event.type == "session.state":
+            asyncio.get_running_loop().call_soon(self.look)
+        elif event.type == "session.closed" and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.end("interrupted")
+
+    def look(self) -> None:
+        """Do what the session's state now allows."""
+        session = self._session
+        if session.state in RUNNING and self._due:
+            source, self._due = self._due, ""
+            session.stop(source)
+        elif session.state in RESTING:
+            self._due = ""
+            self._begin()
+
+    def _begin(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        try:
+            turn = self._session.ask(waiting.text, request_id=waiting.request_id)
+        except VonadError:  # something else was faster in this very moment
+            self._waiting = waiting
+            return
+        turn.follow_up = waiting.follow_up
+        waiting.begin(turn)

@@ -1,0 +1,116 @@
+"""Equipment: all that a session is given to work with, taken from the parts that run."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+from vonad.backend import Backend
+from vonad.clock import Clock
+from vonad.engine import Exchange, TurnDetector, VoiceActivityDetector
+from vonad.errors import VonadError
+from vonad.events import Event
+from vonad.frame import Frame
+from vonad.history import Journal
+from vonad.parts import Parts
+from vonad.plan import Plan, Style
+from vonad.policy import Policy
+from vonad.resilience import BreakerState
+from vonad.roster import Roster
+from vonad.session.means import Cues, Limits, Means
+from vonad.settings import Settings
+from vonad.skills.desk import Desk
+from vonad.streams import closing
+
+
+class Equipment:
+    """The same for every session, but for what its plan names.
+
+    publish: told every event of a session.
+    cues:    sounds and spoken phrases that are ready.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        policy: Policy,
+        *,
+        journal: Journal,
+        clock: Clock,
+        publish: Callable[[Event], object],
+        breaker_changed: Callable[[str, BreakerState], None],
+        cues: Cues,
+    ) -> None:
+        self.roster = Roster(parts, clock, breaker_changed)
+        self._cues = cues
+        self._parts = parts
+        self._policy = policy
+        self._journal = journal
+        self._clock = clock
+        self._publish = publish
+        self._desk = Desk(parts.catalogue, policy=policy, journal=journal, clock=clock)
+
+    def backend(self, plan: Plan) -> tuple[str, Backend]:
+        """The first of the plan's backends that runs. Raises backend_unavailable."""
+        first: VonadError | None = None
+        for name in plan.backends:
+            try:
+                component = self._parts.get("backends", name).component
+            except VonadError as error:
+                first = first or error
+            else:
+                assert isinstance(component, Backend)
+                return name, component
+        raise first or VonadError("backend_unavailable", "the plan names no backend")
+
+    def means(self, plan: Plan, settings: Settings, group: asyncio.TaskGroup, history: tuple[Exchange, ...]) -> Means:
+        """What a session of this plan works with. history: what was said before in its conversation."""
+        limits = settings.session
+        self.roster.cool_off_s = limits.cool_off_s
+        return Means(
+            clock=self._clock,
+            publish=self._publish,
+            journal=self._journal,
+            policy=self._policy,
+            desk=self._desk,
+            voice=lambda text, language, style: self.speak(plan.backends, text, language=language, style=style),
+            backends=self.roster,
+            cues=self._cues,
+            group=group,
+            history=history,
+            detector=lambda: self._parts.lease(VoiceActivityDetector, "vad", limits.vad),
+            judge=self._judge(limits.turn),
+            sentences=lambda: self._parts.catalogue.sentences,
+            limits=Limits(
+                processing_s=limits.processing_s,
+                away_s=limits.away_s,
+                keep_alive_s=limits.keep_alive_s,
+                compaction_tokens=limits.compaction_tokens,
+                idle_timeout_s=limits.idle_timeout_s,
+                max_duration_s=limits.max_duration_s,
+            ),
+        )
+
+    def _judge(self, name: str | None) -> Callable[[], AbstractAsyncContextManager[TurnDetector]] | None:
+        if name is None or name not in self._parts.engines("turn"):
+            return None
+        return lambda: self._parts.lease(TurnDetector, "turn", name)
+
+    async def speak(self, backends: tuple[str, ...], text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
+        """The house's own words, by the first of these backends that can speak them. Raises the last one's error."""
+        last: VonadError | None = None
+        for name in backends:
+            sounded = False
+            try:
+                component = self._parts.get("backends", name).component
+                assert isinstance(component, Backend)
+                async with closing(component.speak(text, language=language, style=style)) as frames:
+                    async for frame in frames:
+                        sounded = True
+                        yield frame
+            except VonadError as error:
+                if sounded:
+                    raise
+                last = error
+            else:
+                return
+        raise last or VonadError("backend_unavailable", f"none of the backends {', '.join(backends)} can speak")

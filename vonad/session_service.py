@@ -1,0 +1,204 @@
+"""The service of conversations: open them, speak in them, interrupt, inform, read, follow and close them."""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import Literal
+
+from vonad.admission import OnBusy, QueuedTurn
+from vonad.bus import MAILBOX, Subscription
+from vonad.clock import Clock
+from vonad.errors import VonadError
+from vonad.history import SessionRecord
+from vonad.plan import AS_SET, ContextEvent, InjectMode, Overrides, SessionView
+from vonad.runtime import Runtime
+from vonad.session.turn import Turn
+from vonad.sessions import Opened
+from vonad.views import TurnResult
+
+REMEMBERED = 256
+"""Turns that can be waited for after they ended."""
+
+LONGEST_EVENT = 16 << 10
+"""Characters of what is injected, as JSON: a model has to read it."""
+
+
+class SessionService:
+    """Conversations: create, start_turn, wait, interrupt, inject, compact, read, list, archive, subscribe."""
+
+    def __init__(self, runtime: Runtime, clock: Clock) -> None:
+        self._runtime = runtime
+        self._clock = clock
+        self._bus = runtime.bus
+        self._journal = runtime.journal
+        self._turns: OrderedDict[str, tuple[str, Turn | QueuedTurn]] = OrderedDict()
+
+    async def create(
+        self,
+        *,
+        satellite: str | None = None,
+        initial_turn: Literal["run_immediately", "defer"] = "defer",
+        text: str | None = None,
+        backend: str | None = None,
+        overrides: Overrides = AS_SET,
+        resume: str | None = None,
+    ) -> SessionView:
+        """A new session; its first turn, if one is wanted, may fail: the session is there.
+
+        overrides: what is wanted otherwise than it is set. backend: the same as the one in there.
+        resume:    a session that is over, or a conversation, which goes on in this one.
+
+        Raises malformed, not_found, session_limit, session_busy, backend_unavailable, capability_unsupported,
+        session_not_found, session_already_active.
+        """
+        if initial_turn == "run_immediately" and not text:
+            raise VonadError("malformed", "initial_turn run_immediately needs a text", op="create")
+        if backend is not None:
+            overrides = replace(overrides, backend=backend)
+        first = text if initial_turn == "run_immediately" else None
+        session, turn = await self._runtime.create(satellite, overrides, resume=resume, text=first)
+        if turn is not None:
+            self.remember(session.id, turn)
+        return session.view()
+
+    async def start_turn(
+        self, session_id: str, text: str, *, on_busy: OnBusy = "refuse", follow_up: bool | None = None
+    ) -> Turn | QueuedTurn:
+        """A turn from text, now or, with `queue`, as the next one; its id is known at once.
+
+        follow_up: listen afterwards; None leaves that to the session. Raises session_not_found, session_expired,
+        session_busy (also when one waits already).
+        """
+        opened = await self._open(session_id)
+        return self.remember(session_id, opened.admission.ask(text, on_busy=on_busy, follow_up=follow_up))
+
+    async def wait(self, turn_id: str, seconds: float) -> TurnResult:
+        """A turn's result once it is over; one that had to wait has the id it got then. Raises not_found, timeout."""
+        session_id, turn = self._find(turn_id)
+        try:
+            async with self._clock.deadline(seconds):
+                outcome = await asyncio.shield(turn.ended)
+        except TimeoutError:
+            raise VonadError("timeout", f"turn {turn_id} is not over after {seconds:g} s", op="wait") from None
+        return TurnResult(_begun(turn) or turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome)
+
+    async def interrupt(self, session_id: str) -> None:
+        """End the running turn, or the one about to run. Raises session_not_found, session_not_running."""
+        (await self._open(session_id)).admission.interrupt("interrupt")
+
+    async def inject(self, session_id: str, event: ContextEvent, mode: InjectMode = "queue") -> str:
+        """Make something known to whoever answers; what happened: queued, steered or interrupted.
+
+        Raises session_not_found, session_expired, malformed, capability_unsupported, overload, backend_inject_failed.
+        """
+        try:
+            size = len(json.dumps(dict(event.payload), allow_nan=False)) + len(event.spoken_summary or "")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise VonadError("malformed", f"payload: {error}: only what JSON can hold", op="inject") from None
+        if size > LONGEST_EVENT or not event.source.strip():
+            why = f"payload: {size} characters: at most {LONGEST_EVENT}" if event.source.strip() else "source is empty"
+            raise VonadError("malformed", why, op="inject")
+        return await (await self._open(session_id)).session.inject(event, mode)
+
+    async def compact(self, session_id: str) -> tuple[int, int]:
+        """Sum up what was said, but for the last exchanges; about how many tokens it was, and is.
+
+        Raises session_not_found, session_expired, compaction_disabled, session_busy, and what the backend raises.
+        """
+        return await (await self._open(session_id)).session.compact()
+
+    async def read(self, session_id: str) -> SessionView:
+        """A snapshot, also of one that is over. Raises session_not_found."""
+        view = self._runtime.sessions.view(session_id)
+        return view if view is not None else _view(await self._kept(session_id))
+
+    async def list(self, *, limit: int = 50, offset: int = 0) -> "list[SessionView]":
+        """Sessions that are open, then those that are over, newest first."""
+        limit, offset = max(0, limit), max(0, offset)
+        views = list(islice(self._runtime.sessions.views(), offset, offset + limit))
+        known = self._runtime.sessions.known()
+        if len(views) < limit and self._journal.enabled:
+            beyond = max(0, offset - len(known))
+            kept = await self._journal.sessions(but=known, limit=limit - len(views), offset=beyond)
+            views += [_view(record) for record in kept]
+        return views
+
+    async def archive(self, session_id: str) -> None:
+        """Close it; it stays readable, and takes no more turns. Raises session_not_found."""
+        await self.read(session_id)
+        for opened in self._runtime.sessions.opened:
+            if opened.id == session_id:
+                opened.close("user_ended")
+
+    @contextmanager
+    def subscribe(self, session_id: str | None = None, *, limit: int = MAILBOX) -> Iterator[Subscription]:
+        """What happens from now on; in one session, until it has closed. Too slow a reader misses some, and is told."""
+        with self._bus.subscribe(limit=limit, session_id=session_id) as subscription:
+            view = self._runtime.sessions.view(session_id) if session_id is not None else None
+            if session_id is not None and (view is None or view.state == "closed"):
+                subscription.close()
+            yield subscription
+
+    def remember(self, session_id: str, turn: Turn | QueuedTurn) -> Turn | QueuedTurn:
+        """Keep a turn, so that it can be waited for."""
+        self._turns[turn.id] = (session_id, turn)
+        while len(self._turns) > REMEMBERED:
+            self._turns.popitem(last=False)
+        return turn
+
+    def resolve(self, turn_id: str) -> str:
+        """The id in the history of a turn that had to wait; any other is its own."""
+        known = self._turns.get(turn_id)
+        return (_begun(known[1]) if known is not None else None) or turn_id
+
+    def _find(self, turn_id: str) -> tuple[str, Turn | QueuedTurn]:
+        if turn_id in self._turns:
+            return self._turns[turn_id]
+        for session_id, turn in self._turns.values():
+            if _begun(turn) == turn_id:
+                return session_id, turn
+        raise VonadError("not_found", f"no turn {turn_id!r:.100} to wait for", op="wait")
+
+    async def _open(self, session_id: str) -> Opened:
+        try:
+            return self._runtime.sessions.get(session_id)
+        except VonadError as error:
+            if error.code != "session_not_found":
+                raise
+        await self._kept(session_id)
+        why = f"session {session_id} is closed; resume it to go on"
+        raise VonadError("session_expired", why, op="session")
+
+    async def _kept(self, session_id: str) -> SessionRecord:
+        """One that is over, from the history. Raises session_not_found."""
+        if not self._journal.enabled:
+            raise VonadError("session_not_found", f"no session {session_id!r:.100}", op="session")
+        return await self._journal.session(session_id)
+
+
+def _begun(turn: Turn | QueuedTurn) -> str | None:
+    """The id under which a turn began; None: it has not."""
+    if isinstance(turn, QueuedTurn):
+        return turn.turn.id if turn.turn is not None else None
+    return turn.id
+
+
+def _view(record: SessionRecord) -> SessionView:
+    return SessionView(
+        session_id=record.session_id,
+        conversation_id=record.conversation_id,
+        satellite=record.satellite,
+        state="closed",
+        turn=record.turn,
+        backend=record.backend,
+        created=record.created,
+        degraded=record.degraded,
+        tokens=record.tokens,
+        reason=record.reason,
+        last_transcript=record.last_transcript,
+        last_reply=record.last_reply,
+    )
