@@ -1,7 +1,7 @@
 """The bridge: streaming at every joint, each joint with somebody to fall back on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -72,29 +72,25 @@ async def test_streaming_agent_the_first_sentence_sounds_while_the_second_is_not
 
 
 class Hasty(Throat):
-    """Makes all the sound of a sentence at one go."""
+    """Makes all the sound of a sentence at one go. making: told before each frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, making: Callable[[], None]) -> None:
         super().__init__()
-        self.made = 0
+        self.making = making
 
     async def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
         for _ in range(50):
-            self.made += 1
+            self.making()
             yield Frame(silence(0.02), 16_000)
 
 
 async def test_the_first_sound_is_on_its_way_before_the_second_is_made(tmp_path: Path) -> None:
-    throat = Hasty()
-    async with talk(tmp_path, tts={"throat": throat}) as story:
-        story.take.clear()
+    taken: list[int] = []
+    async with talk(tmp_path, tts={"throat": Hasty(lambda: taken.append(len(story.sound())))}) as story:
         await story.begin()
         await story.dialogue.say("hello")
-        while not story.said:
-            await asyncio.sleep(0)
-        assert throat.made == 1
-        story.take.set()
         await settle()
+        assert taken[:2] == [0, 1]
         assert len(story.sound()) == 50
 
 
