@@ -2,6 +2,9 @@
 
 from vonad.testing.agent import ScriptedAgent as ScriptedAgent
 from vonad.testing.agent import ScriptedDesk as ScriptedDesk
+from vonad.testing.assistant import Answer as Answer
+from vonad.testing.assistant import Assistant as Assistant
+from vonad.testing.assistant import open_assistant as open_assistant
 from vonad.testing.backend import ScriptedBackend as ScriptedBackend
 from vonad.testing.backend import ScriptedDialogue as ScriptedDialogue
 from vonad.testing.checks.agent import check_agent as check_agent
@@ -16,6 +19,7 @@ from vonad.testing.checks.speech_to_text import check_speech_to_text as check_sp
 from vonad.testing.checks.text_to_speech import check_text_to_speech as check_text_to_speech
 from vonad.testing.checks.transport import check_line as check_line
 from vonad.testing.checks.transport import check_transport as check_transport
+from vonad.testing.clock import CalendarClock as CalendarClock
 from vonad.testing.clock import ManualClock as ManualClock
 from vonad.testing.clock import settle as settle
 from vonad.testing.frontend import ScriptedFrontend as ScriptedFrontend

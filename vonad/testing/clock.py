@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from vonad.clock import Clock, Timer
+from vonad.clock import Clock, SystemClock, Timer
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 SETTLE_TURNS = 50
@@ -77,6 +77,23 @@ class ManualClock(Clock):
     def _move(self, to: float) -> None:
         self._now += timedelta(seconds=to - self._monotonic)
         self._monotonic = to
+
+
+class CalendarClock(SystemClock):
+    """Time passes as it does; what the calendar says can be set, and goes on from there."""
+
+    def __init__(self) -> None:
+        self._set: tuple[datetime, float] | None = None
+
+    def now(self) -> datetime:
+        if self._set is None:
+            return super().now()
+        now, at = self._set
+        return now + timedelta(seconds=self.monotonic() - at)
+
+    def set_now(self, now: datetime) -> None:
+        """From now on it is this, with its time zone."""
+        self._set = (now, self.monotonic())
 
 
 async def settle() -> None:
