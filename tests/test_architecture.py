@@ -37,7 +37,7 @@ FLOORS: tuple[dict[str, str], ...] = (
 
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 ROOM = {module: room for floor in FLOORS for room, modules in floor.items() for module in modules.split()}
-NEIGHBOURS = {("session", "skills")}
+NEIGHBOURS = {("session", "skills"), ("composition", "testing")}
 SEES = {
     "mqtt": {"words", "contracts", "bus", "settings", "service"},
     "web": {"words", "contracts", "bus", "settings", "service"},
