@@ -7,6 +7,7 @@ them, briefly.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -24,6 +25,17 @@ Figures = dict[str, Any]
 
 WARM_UP = 3
 """Rounds that do not count, as with the peers."""
+
+
+async def waited() -> None:
+    """The core has rested before the next frame, as it has between frames of 20 ms."""
+    await asyncio.sleep(0.001)
+
+
+async def streamed() -> None:
+    """The next frame comes at once, as out of a file: long enough for the one before to be heard."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 async def again(house: NullHouse, line: NullLine, session_id: str) -> None:
@@ -70,7 +82,11 @@ async def frames(_: str) -> Figures:
 
 
 async def turn(rounds: str) -> Figures:
-    """The end of what the user says → first frame of the reply; interruptions by verb, by wake word and by voice."""
+    """The end of what the user says → first frame of the reply; interruptions by verb, by wake word and by voice.
+
+    stop_to_first_audio: the sound comes in pieces, between which the core rests, as livekit's and pipecat's are asked.
+    stream_end_to_first_audio: it comes as fast as it is taken, as Home Assistant's is asked.
+    """
     async with null_house() as house:
         line, session_id = await house.listening("desk")
         replied, stopped, woken, reopened, voiced = [], [], [], [], []
@@ -98,6 +114,11 @@ async def turn(rounds: str) -> Figures:
             if line.late:
                 raise SystemExit(f"{line.late} frames of the interrupted turn were played after the clear")
             await again(house, line, session_id)
+        at_once = []
+        for _ in range(int(rounds or 40) + WARM_UP):
+            await asyncio.sleep(0.02)
+            at_once.append(await ask(line, rest=streamed))
+            await again(house, line, session_id)
         for _ in range(int(rounds or 40) // 4 + WARM_UP):
             await ask(line)
             await asyncio.sleep(0.11)
@@ -109,6 +130,7 @@ async def turn(rounds: str) -> Figures:
             await again(house, line, session_id)
         return {
             "stop_to_first_audio": us(replied[WARM_UP:]),
+            "stream_end_to_first_audio": us(at_once[WARM_UP:]),
             "interrupt_to_cleared": us(stopped[WARM_UP:]),
             "wake_to_cleared": us(woken[WARM_UP:]),
             "wake_to_listening": us(reopened[WARM_UP:]),
@@ -118,15 +140,15 @@ async def turn(rounds: str) -> Figures:
         }
 
 
-async def ask(line: NullLine) -> float:
-    """Speak and pause; seconds from the frame that ends the turn to the first of the reply."""
+async def ask(line: NullLine, *, rest: Callable[[], Awaitable[None]] = waited) -> float:
+    """Speak and pause; seconds from the frame that ends the turn to the first of the reply. rest: between frames."""
     first: asyncio.Future[float] = asyncio.get_running_loop().create_future()
     line.on_first = first.set_result
     for number in range(200):
         DESK.probability = 1.0 if number < 15 else 0.0
         begun = now()
         line.push()
-        await asyncio.sleep(0.001)
+        await rest()
         if line.state != "listening":
             break
     DESK.probability = 1.0
@@ -264,7 +286,7 @@ def fsync(rounds: str, loop: str) -> Figures:
         strace = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", *inject]
         command = [*strace, sys.executable, __file__, "turn", loop, rounds or "40"]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found[name] = __import__("json").loads(output)["stop_to_first_audio"]
+        found[name] = json.loads(output)["stop_to_first_audio"]
     added = {p: round((found["slow_disk"][p] - found["disk"][p]) / 1e3, 2) for p in ("p50_us", "p99_us")}
     return {**found, "added_ms": {"p50": added["p50_us"], "p99": added["p99_us"]}}
 

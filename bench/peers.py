@@ -5,7 +5,8 @@
 
 SCRIPTS holds one `bench_PEER.py MODE LOOP [LEVELS]` for each peer, which prints one JSON line under the names that
 `bench_session.py` uses; PATH is the Python of an environment in which that peer is installed. A script of the name
-`bench_floor_sessions.py LOOP HOPS LEVELS` is taken as what the event loop alone costs (`--python floor=PATH`).
+`bench_floor_sessions.py LOOP HOPS LEVELS` is taken as what the event loop alone costs (`--python floor=PATH`), and
+`bench_ha.py null` as Home Assistant with a null agent (`--python ha=PATH`).
 Every round asks everybody once, so that a busy minute of the machine is everybody's; the median of the rounds counts.
 """
 
@@ -22,6 +23,7 @@ FIGURES = {
     "turn": (
         ("end of turn → first sound, p50 µs", ("stop_to_first_audio", "p50_us")),
         ("end of turn → first sound, worst µs", ("stop_to_first_audio", "max_us")),
+        ("end of a file → first sound, p50 µs", ("stream_end_to_first_audio", "p50_us")),
         ("interrupt → cleared, p50 µs", (("interrupt_to_cleared", "interrupt_to_bot_stopped"), "p50_us")),
         ("interrupt → cleared, worst µs", (("interrupt_to_cleared", "interrupt_to_bot_stopped"), "max_us")),
     ),
@@ -47,6 +49,8 @@ def command(  # noqa: PLR0917
         if mode != "sessions":
             return None
         return [python, str(scripts / "bench_floor_sessions.py"), loop, "4", levels]
+    elif peer == "ha":
+        return [python, str(scripts / "bench_ha.py"), "null"] if (mode, loop) == ("turn", "asyncio") else None
     else:
         file = scripts / f"bench_{peer}.py"
     return [python, str(file), mode, loop, *([levels] if mode == "sessions" else [])]
