@@ -153,6 +153,7 @@ async def runtime_house(
     *,
     session: str = "",
     parts: Mapping[tuple[Group, str], object] | None = None,
+    history: bool = True,
 ) -> AsyncIterator[RuntimeHouse]:
     """A runtime that has opened its parts; no satellite is connected yet."""
     path = folder / "vonad.toml"
@@ -168,7 +169,7 @@ async def runtime_house(
     }
     plugins = ScriptedPlugins({**offered, **(parts or {})}, hooks)
     places = Directories(config=folder, state=folder, runtime=folder, cache=folder)
-    async with open_journal(folder / "vonad.db", clock=clock, retention_days=0) as journal:
+    async with open_journal(folder / "vonad.db" if history else None, clock=clock, retention_days=0) as journal:
         runtime = Runtime(
             settings=settings,
             plugins=plugins,  # type: ignore[arg-type]  # it quacks

@@ -292,11 +292,12 @@ class Runtime:
                 name = view.conversation_id
                 break
         conversation = await self.journal.conversation(name)
-        for session in self.sessions.open:
+        history = tuple(await self.journal.recent(conversation))
+        for session in self.sessions.open:  # last: another may have resumed it meanwhile
             if not session.over and session.view().conversation_id == conversation:
                 why = f"its conversation goes on in session {session.id}: take a turn in that one"
                 raise VonadError("session_already_active", f"{name!r:.100}: {why}", op="resume")
-        return Past(conversation, tuple(await self.journal.recent(conversation)))
+        return Past(conversation, history)
 
     def _announce(self, announcement: Announcement) -> None:
         """Announce; a session opens for it where there is none. Raises not_found, overload, session_limit."""
