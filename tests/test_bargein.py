@@ -297,13 +297,26 @@ async def test_somebody_who_talks_into_the_beginning_spoils_the_measure_of_one_r
 
 async def test_a_television_does_not_keep_the_reply_quiet_for_ever() -> None:
     reply = Reply()
-    await reply.hear(speech(LONGEST_S - 1))
+    await reply.hear(speech(1.0))
+    reply.bargein.overheard("breaking news")
+    await reply.hear(speech(LONGEST_S - 2))
     assert reply.ducks == [True]
     await reply.hear(speech(2.0))
     assert reply.ducks == [True, False]
-    reply.bargein.overheard("stop")
+    reply.bargein.overheard("breaking news stop")
     assert reply.sources == ["stop_word"]
     assert sum(frame.seconds for frame in reply.interruptions[0][1]) <= LONGEST_S + 0.1
+
+
+async def test_speech_without_any_word_keeps_the_reply_quiet_for_2_s_only() -> None:
+    """An echo that the recogniser's grammar does not know: the reply is not quiet to its end."""
+    reply = Reply()
+    await reply.hear(speech(1.8))
+    assert reply.ducks == [True]
+    await reply.hear(speech(0.4), quiet(0.5), speech(3.0))
+    assert reply.ducks == [True, False]
+    reply.bargein.overheard("turn on the lamp")
+    assert reply.sources == ["speech"]
 
 
 async def test_who_speaks_when_the_reply_ends_by_itself_has_begun_what_follows() -> None:

@@ -32,7 +32,12 @@ PRE_ROLL_S = 0.5
 """What was captured before the speech goes along: detectors are late, and first words count."""
 
 LONGEST_S = 15.0
-"""Speech that has not interrupted within this time never will: a television; the reply grows loud again."""
+"""Speech that has not interrupted within this time hardly ever will: a television; the reply grows loud again. No more
+of it is kept."""
+
+WORDLESS_S = 2.0
+"""Speech as long as this without one word that could be understood is not for us, and may be ourselves: the reply grows
+loud again, though words may still come."""
 
 ECHO_S = 0.8
 """How much of a reply measures its echo where no words could tell it from the user."""
@@ -219,9 +224,9 @@ class BargeIn:
             both = enough_words and (enough_speech or self._activity is None)
             if both or (rules.need == "any" and (enough_words or enough_speech)):
                 self._break_in("speech")
-        if self._frames_s >= LONGEST_S:
+        if self._frames_s >= LONGEST_S or (self._longest_s >= WORDLESS_S and not self._said):
             self._mouth.duck(on=False)
-            self._keep_only(LONGEST_S)
+        self._keep_only(LONGEST_S)
 
     def _break_in(self, source: str) -> None:
         said = self.closed()
