@@ -7,6 +7,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
+from vonad.errors import VonadError
+
 SATELLITE_ID = re.compile(r"[a-z0-9_-]{1,64}")
 """What satellites are called."""
 
@@ -180,7 +182,7 @@ InjectMode = Literal["queue", "steer", "interrupt"]
 class Style:
     """How a voice should sound, each 0..1; engines do what they can.
 
-    formality: None leaves it to the engine. voice: the engine's name of one.
+    formality: None leaves it to the engine. voice: the engine's name of one. Raises malformed for anything else.
     """
 
     pace: float = 0.5
@@ -188,6 +190,19 @@ class Style:
     expressiveness: float = 0.5
     formality: float | None = None
     voice: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("pace", "warmth", "expressiveness", "formality"):
+            value: object = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+            if not number and not (value is None and name == "formality"):
+                raise VonadError("malformed", f"style: {name} must be a number from 0 to 1: got {value!r}", op="style")
+        if self.voice is not None and (not isinstance(self.voice, str) or not self.voice.strip()):
+            raise VonadError(
+                "malformed",
+                f"style: voice must be an engine's name of one, or left out: got {self.voice!r}",
+                op="style",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
