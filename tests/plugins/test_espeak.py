@@ -302,7 +302,7 @@ async def test_a_style_shades_the_settings_and_may_name_a_voice(espeak):
     assert warm.spread == 0
     assert espeak._delivery("en", Style(voice="en-us+m2")).voice == "gmw/en-US+m2"
     assert espeak._delivery("en", Style(voice="somebody-elses")).voice == usual.voice
-    assert espeak._delivery("en", Style(pace=99.0)).rate == 450
+    assert espeak._delivery("en", Style(pace=1.0)).rate == 268
 
 
 @pytest.mark.parametrize(

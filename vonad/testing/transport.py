@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from vonad.errors import VonadError
 from vonad.testing.line import ScriptedLine
 from vonad.transport import Line, Transport
 
@@ -15,7 +14,7 @@ class ScriptedTransport(Transport):
     """
 
     def __init__(self, *satellites: str) -> None:
-        self.waiting: asyncio.Queue[Line | VonadError | None] = asyncio.Queue()
+        self.waiting: asyncio.Queue[Line | Exception | None] = asyncio.Queue()
         self.connected: list[ScriptedLine] = []
         self.asked = 0
         for satellite in satellites:
@@ -34,7 +33,7 @@ class ScriptedTransport(Transport):
         self.waiting.put_nowait(line)
         return line
 
-    def fail(self, error: VonadError) -> None:
+    def fail(self, error: Exception) -> None:
         """Whoever asks for lines gets this error once."""
         self.waiting.put_nowait(error)
 
@@ -47,6 +46,6 @@ class ScriptedTransport(Transport):
     async def lines(self) -> AsyncIterator[Line]:
         self.asked += 1
         while (line := await self.waiting.get()) is not None:
-            if isinstance(line, VonadError):
+            if isinstance(line, Exception):
                 raise line
             yield line
