@@ -86,10 +86,11 @@ async def turn(rounds: str) -> Figures:
 
     stop_to_first_audio: the sound comes in pieces, between which the core rests, as livekit's and pipecat's are asked.
     stream_end_to_first_audio: it comes as fast as it is taken, as Home Assistant's is asked.
+    prepared_to_first_audio: the words were known before the end, so that the reply could be made ready.
     """
     async with null_house() as house:
         line, session_id = await house.listening("desk")
-        replied, stopped, woken, reopened, voiced = [], [], [], [], []
+        replied, prepared, stopped, woken, reopened, voiced = [], [], [], [], [], []
         for number in range(int(rounds or 40) + WARM_UP):
             replied.append(await ask(line))
             await asyncio.sleep(0.11)
@@ -119,8 +120,9 @@ async def turn(rounds: str) -> Figures:
             await asyncio.sleep(0.02)
             at_once.append(await ask(line, rest=streamed))
             await again(house, line, session_id)
+        DESK.words_after = 5
         for _ in range(int(rounds or 40) // 4 + WARM_UP):
-            await ask(line)
+            prepared.append(await ask(line))
             await asyncio.sleep(0.11)
             at = await speak_over(line)
             if at is None:
@@ -131,6 +133,7 @@ async def turn(rounds: str) -> Figures:
         return {
             "stop_to_first_audio": us(replied[WARM_UP:]),
             "stream_end_to_first_audio": us(at_once[WARM_UP:]),
+            "prepared_to_first_audio": us(prepared[WARM_UP:]) if len(prepared) > WARM_UP else None,
             "interrupt_to_cleared": us(stopped[WARM_UP:]),
             "wake_to_cleared": us(woken[WARM_UP:]),
             "wake_to_listening": us(reopened[WARM_UP:]),

@@ -36,14 +36,16 @@ from vonad import (
 VONAD_API = ">=1,<2"
 
 RATE = 16_000
-PCM = b"\1\0" * 320
-"""20 ms, as it comes from a socket."""
+PCM = b"\0\x10" * 320
+"""20 ms, as it comes from a socket: loud enough for an interruption."""
 
 SAY = b"\1\x10" * (RATE // 10)
 """100 ms; the voice streams 30 of these."""
 
 ROOM_S = 0.5
 """Sound that the line takes ahead of time, like any satellite with a buffer."""
+
+SAID = "turn on the kitchen light"
 
 now = time.monotonic  # the clock of frames; on Linux also that of time.perf_counter
 
@@ -121,12 +123,14 @@ class Desk:
 
     probability: of speech, on every line.
     arrived:     told of each frame that has come through to the recogniser.
+    words_after: so many frames of an utterance the recogniser knows its words; 0: at its end.
     holding:     set when the agent keeps somebody waiting.
     """
 
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[NullLine] = asyncio.Queue()
         self.probability = 1.0
+        self.words_after = 0
         self.arrived: Callable[[Frame], None] = lambda frame: None
         self.holding = asyncio.Event()
 
@@ -180,9 +184,13 @@ class NullRecogniser(Component[NoSettings], SpeechToText):
     async def listen(
         self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
     ) -> AsyncIterator[Heard]:
+        count = 0
         async for frame in frames:
             DESK.arrived(frame)
-        yield Heard("turn on the kitchen light", final=True)
+            count += 1
+            if count == DESK.words_after:
+                yield Heard(SAID)
+        yield Heard(SAID, final=True)
 
 
 class NullAgent(Component[NoSettings], Agent):
