@@ -179,7 +179,8 @@ async def test_vona_speech_style_profile_is_validated_and_asked_only_of_a_backen
         home.backend.capabilities = BackendCapabilities(style_conditioning=True)
         await home.sessions.create(overrides=Overrides(style=Style(pace=0.9, voice="en-gb")))
         assert home.backend.dialogue.brief.style == Style(pace=0.9, voice="en-gb")
-        assert await code(home.sessions.create(overrides=Overrides(style=Style(warmth=1.1)))) == "malformed"
+        with pytest.raises(VonadError, match="warmth must be"):
+            Style(warmth=1.1)
 
 
 # Meerkat, start_turn
@@ -254,9 +255,35 @@ async def test_cyberverse_preemption_voice_comes_before_a_queued_text(tmp_path: 
         assert await home.asked() == "accepted"
         assert home.house.satellites()[0].state == "listening"
         assert not queued.ended.done()
-        home.house.stop("desk")
+        await home.sessions.interrupt(str(home.house.satellites()[0].session_id))
         await settle()
         assert home.backend.dialogue.told[-1] == "say two"
+
+
+async def test_stop_means_what_waits_too(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        await home.house.text("desk", "one")
+        queued = await home.house.text("desk", "two", on_busy="queue")
+        await settle()
+        assert home.house.stop("desk")
+        assert (await home.sessions.wait(queued.id, 5)).outcome == "interrupted"
+        await settle()
+        assert home.house.satellites()[0].state == "idle"
+        assert not home.house.stop("desk")
+
+
+async def test_a_satellite_takes_so_many_turns_a_minute_whoever_asks(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, "[policy]\nturns_per_minute = 2\n") as home:
+        await home.connect()
+        view = await home.sessions.create(satellite="desk", initial_turn="run_immediately", text="one")
+        await home.sessions.interrupt(view.session_id)
+        await settle()
+        await home.sessions.start_turn(view.session_id, "two")
+        await home.sessions.interrupt(view.session_id)
+        await settle()
+        assert await code(home.sessions.start_turn(view.session_id, "three")) == "rate_limited"
+        assert (await home.sessions.create()).state == "idle"
 
 
 async def test_a_session_that_ends_ends_the_turn_that_waits(tmp_path: Path) -> None:
@@ -351,9 +378,9 @@ async def test_regression_lost_interrupt_while_another_backend_takes_over(tmp_pa
     second.hang.add("open")
     config = "[backends.second]\n"
     async with runtime_house(tmp_path, config, parts={("backends", "second"): second}) as home:
-        home.runtime.settings = home.runtime.settings.model_copy(
-            update={"session": home.runtime.settings.session.model_copy(update={"backends": ["scripted", "second"]})}
-        )
+        settings = home.runtime.settings
+        chain = settings.session.model_copy(update={"backends": ["scripted", "second"]})
+        home.runtime.reception.configure(settings.model_copy(update={"session": chain}))
         view = await home.sessions.create()
         turn = await home.sessions.start_turn(view.session_id, "open the door")
         await settle()

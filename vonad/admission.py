@@ -92,9 +92,7 @@ class Admission:
         session = self._session
         if session.state in RUNNING and session.stop(source):
             return
-        if session.state not in RUNNING and self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            waiting.end("interrupted")
+        if session.state not in RUNNING and self._drop():
             return
         opens_for_a_turn = session.state in BEFORE and session.plan.purpose != "idle"
         if opens_for_a_turn or (session.state is State.FALLING_BACK and session.turn is not None):
@@ -102,13 +100,21 @@ class Admission:
             return
         raise VonadError("session_not_running", f"session {session.id} has no running turn", op="interrupt")
 
+    def stop(self) -> bool:
+        """Be quiet: what waits does not begin either. False when there was nothing to stop."""
+        dropped = self._drop()
+        try:
+            self.interrupt("stop")
+        except VonadError:
+            return self._session.stop() or dropped
+        return True
+
     def heard(self, event: Event) -> None:
         """Something happened in the session."""
         if event.type == "session.state":
             asyncio.get_running_loop().call_soon(self.look)
-        elif event.type == "session.closed" and self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            waiting.end("interrupted")
+        elif event.type == "session.closed":
+            self._drop()
 
     def look(self) -> None:
         """Do what the session's state now allows."""
@@ -119,6 +125,13 @@ class Admission:
         elif session.state in RESTING:
             self._due = ""
             self._begin()
+
+    def _drop(self) -> bool:
+        """Whether a turn waited; it does no more."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.end("interrupted")
+        return waiting is not None
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, None

@@ -63,15 +63,9 @@ def plan_session(
 
 def _check(overrides: Overrides) -> None:
     """What is wanted must exist. Raises malformed."""
-    patience, style = overrides.endpointing, overrides.style
+    patience = overrides.endpointing
     if patience is not None and patience not in PATIENCE:
         raise VonadError("malformed", f"endpointing {patience!r:.40}: it is one of {', '.join(PATIENCE)}", op="session")
-    if style is None:
-        return
-    for name in ("pace", "warmth", "expressiveness", "formality"):
-        value: float | None = getattr(style, name)
-        if value is not None and not 0.0 <= value <= 1.0:
-            raise VonadError("malformed", f"style {name} {value:g}: it is from 0 to 1", op="session")
 
 
 def _endpointing(defaults: SessionDefaults, own: Satellite, wanted: str | None) -> Endpointing:

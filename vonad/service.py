@@ -85,7 +85,7 @@ class House:
 
     def wake(self, wake: Wake) -> WakeAnswer:
         """Open a microphone; never raises, always counted."""
-        outcome = self._runtime.wake(wake)
+        outcome = self._runtime.reception.wake(wake)
         if isinstance(outcome, Refusal):
             return WakeAnswer(accepted=False, reason=outcome.reason, detail=outcome.detail)
         return WakeAnswer(accepted=True, session_id=outcome.id)
@@ -94,13 +94,13 @@ class House:
         """Count a wake that could not even be decoded."""
         assert reason in REFUSALS
         wake = Wake(satellite=satellite, source=source, at=self._clock.monotonic(), id=id)
-        self._runtime.refuse(wake, Refusal(reason, detail))
+        self._runtime.reception.refuse(wake, Refusal(reason, detail))
 
     async def text(
         self, satellite: str, text: str, *, id: str | None = None, on_busy: OnBusy = "refuse"
     ) -> Turn | QueuedTurn:
         """A turn as if spoken. Raises not_found, rate_limited, session_busy, session_limit."""
-        turn = await self._runtime.text(satellite, text, request_id=id, on_busy=on_busy)
+        turn = await self._runtime.reception.text(satellite, text, request_id=id, on_busy=on_busy)
         return self._sessions.remember(turn.id.rsplit("-", 1)[0], turn)
 
     def say(
@@ -166,11 +166,7 @@ class House:
         forgotten = self._runtime.announcing.forget(satellite)
         if session is None or session.over:
             return forgotten > 0
-        try:
-            self._runtime.sessions.get(session.id).admission.interrupt("stop")
-        except VonadError:
-            return session.stop() or forgotten > 0
-        return True
+        return self._runtime.sessions.get(session.id).admission.stop() or forgotten > 0
 
     # History
 
@@ -210,7 +206,8 @@ class House:
         satellite: str | None = None,
     ) -> int:
         """Really delete; how many turns that were."""
-        self._runtime.sessions.forget()
+        if self._journal.enabled:
+            self._sessions.forget()
         return await self._journal.delete(last=last, everything=everything, before=before, satellite=satellite)
 
     def export_history(self) -> AsyncIterator[dict[str, object]]:

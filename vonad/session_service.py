@@ -60,7 +60,7 @@ class SessionService:
         if backend is not None:
             overrides = replace(overrides, backend=backend)
         first = text if initial_turn == "run_immediately" else None
-        session, turn = await self._runtime.create(satellite, overrides, resume=resume, text=first)
+        session, turn = await self._runtime.reception.create(satellite, overrides, resume=resume, text=first)
         if turn is not None:
             self.remember(session.id, turn)
         return session.view()
@@ -71,10 +71,12 @@ class SessionService:
         """A turn from text, now or, with `queue`, as the next one; its id is known at once.
 
         follow_up: listen afterwards; None leaves that to the session. Raises session_not_found, session_expired,
-        session_busy (also when one waits already).
+        session_busy (also when one waits already), rate_limited.
         """
         opened = await self._open(session_id)
-        return self.remember(session_id, opened.admission.ask(text, on_busy=on_busy, follow_up=follow_up))
+        return self.remember(
+            session_id, self._runtime.reception.ask(opened, text, on_busy=on_busy, follow_up=follow_up)
+        )
 
     async def wait(self, turn_id: str, seconds: float) -> TurnResult:
         """A turn's result once it is over; one that had to wait has the id it got then. Raises not_found, timeout."""
@@ -120,8 +122,8 @@ class SessionService:
         """Sessions that are open, then those that are over, newest first."""
         limit, offset = max(0, limit), max(0, offset)
         views = list(islice(self._runtime.sessions.views(), offset, offset + limit))
-        known = self._runtime.sessions.known()
         if len(views) < limit and self._journal.enabled:
+            known = self._runtime.sessions.known()
             beyond = max(0, offset - len(known))
             kept = await self._journal.sessions(but=known, limit=limit - len(views), offset=beyond)
             views += [_view(record) for record in kept]
@@ -149,6 +151,13 @@ class SessionService:
         while len(self._turns) > REMEMBERED:
             self._turns.popitem(last=False)
         return turn
+
+    def forget(self) -> None:
+        """What was said in turns and sessions that are over is no longer to be known here."""
+        self._runtime.sessions.forget()
+        over = [turn_id for turn_id, (_, turn) in self._turns.items() if turn.ended.done()]
+        for turn_id in over:
+            del self._turns[turn_id]
 
     def resolve(self, turn_id: str) -> str:
         """The id in the history of a turn that had to wait; any other is its own."""

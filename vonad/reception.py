@@ -1,0 +1,258 @@
+"""Reception: turns wakes and requests into sessions and turns, or says why not."""
+
+import asyncio
+
+from vonad.admission import OnBusy, QueuedTurn
+from vonad.bus import Bus
+from vonad.clock import Clock
+from vonad.errors import VonadError
+from vonad.events import Event
+from vonad.history import Journal
+from vonad.lines import Lines, Satellite
+from vonad.plan import AS_SET, SATELLITE_ID, Overrides, Plan, Refusal, Wake
+from vonad.plans import plan_session
+from vonad.policy import Policy
+from vonad.session.announcement import Announcement
+from vonad.session.machine import State
+from vonad.session.session import Session
+from vonad.session.turn import Turn
+from vonad.sessions import Opened, Past, Sessions
+from vonad.settings import Settings
+from vonad.wake.gate import Gate
+
+OPENING = frozenset({State.CREATED, State.CONNECTING, State.LISTENING})
+"""States in which the microphone is open, or about to be."""
+
+
+class Reception:
+    """All calls on the event loop. group: where sessions run."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        sessions: Sessions,
+        policy: Policy,
+        *,
+        settings: Settings,
+        group: asyncio.TaskGroup,
+        bus: Bus,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._lines = lines
+        self._sessions = sessions
+        self._policy = policy
+        self._settings = settings
+        self._group = group
+        self._bus = bus
+        self._journal = journal
+        self._clock = clock
+        self._gate = self._new_gate(settings)
+        self._stopping = False
+
+    def configure(self, settings: Settings) -> None:
+        """Go by these from now on."""
+        self._settings = settings
+        self._gate = self._new_gate(settings, after=self._gate)
+
+    def close(self) -> None:
+        """The house stops: nothing new begins."""
+        self._stopping = True
+
+    def rested(self, satellite: str) -> None:
+        """A satellite is idle again: its cooldown begins."""
+        self._gate.rested(satellite)
+
+    # Wakes
+
+    def wake(self, wake: Wake) -> Session | Refusal:
+        """Open a satellite's microphone, or not: accepted or refused, counted, recorded, and never an exception."""
+        judged = self._judge(wake)
+        if isinstance(judged, Refusal):
+            return self.refuse(wake, judged)
+        satellite, plan = judged
+        session = satellite.session
+        opens = session is None or session.over or session.plan.backends[0] != plan.backends[0]
+        if session is None or opens:
+            try:
+                session = self._open(plan, satellite)
+            except VonadError as error:
+                return self.refuse(wake, Refusal("overload", error.message))
+        self._gate.count(wake.satellite)
+        self._journal.wake(wake.satellite, wake.source, wake.phrase, wake.score, accepted=True, reason="", detail="")
+        data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "score": wake.score}
+        conversation = session.view().conversation_id
+        self._bus.publish(Event("wake.accepted", data, wake.satellite, session.id, conversation))
+        if opens:
+            session.opened_by(wake)
+            self._sessions.start(session, self._group)
+        elif wake.text is not None:
+            session.preempt(wake.text)
+        else:
+            session.listen(wake)
+        return session
+
+    def refuse(self, wake: Wake, refusal: Refusal) -> Refusal:
+        """Record and publish that a wake opens nothing."""
+        reason, detail = refusal.reason, refusal.detail
+        self._journal.wake(
+            wake.satellite, wake.source, wake.phrase, wake.score, accepted=False, reason=reason, detail=detail
+        )
+        data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "reason": reason, "detail": detail}
+        named = wake.satellite if SATELLITE_ID.fullmatch(wake.satellite) else None
+        self._bus.publish(Event("wake.refused", data, named))
+        return refusal
+
+    def _judge(self, wake: Wake) -> tuple[Satellite, Plan] | Refusal:
+        satellite = self._lines.find(wake.satellite)
+        if satellite is None:
+            return Refusal("unknown_satellite", f"{wake.satellite!r:.80} is not connected; {self._lines.who()}")
+        session = satellite.session
+        refusal = self._gate.check(wake, speaking=session.speaking_text if session is not None else "")
+        if refusal is not None:
+            return refusal
+        if self._stopping:
+            return Refusal("overload", "the daemon is stopping")
+        if session is not None and session.state in OPENING:
+            return Refusal("busy", f"the microphone of {satellite.id} is open already")
+        plan = self._policy.plan(wake, [open_.view() for open_ in self._sessions.open])
+        return plan if isinstance(plan, Refusal) else (satellite, plan)
+
+    # Requests
+
+    async def create(
+        self,
+        satellite: str | None,
+        overrides: Overrides = AS_SET,
+        *,
+        resume: str | None = None,
+        text: str | None = None,
+        request_id: str | None = None,
+    ) -> tuple[Session, Turn | QueuedTurn | None]:
+        """A session that waits for turns, and with a text its first turn: that may fail, the session is there.
+
+        resume: a session that is over, or a conversation, that goes on.
+
+        Raises not_found, session_limit, session_busy, backend_unavailable, capability_unsupported, malformed,
+        session_not_found, session_already_active, rate_limited, and what the backend failed to open with.
+        """
+        place = self._free(satellite)
+        if text is not None:
+            self._check_rate(satellite)
+        plan = plan_session(self._settings, satellite, purpose="idle", overrides=overrides)
+        with self._sessions.reserve(satellite, self._settings) as seat:
+            past = await self._past(resume) if resume is not None else None
+            if satellite is not None and self._free(satellite) is not place:
+                raise VonadError("not_found", f"satellite {satellite} went away meanwhile", op="create")
+            self._check_running(place)
+            wanted = overrides.style is not None
+            opened = self._sessions.build(
+                plan, place, self._settings, self._group, seat=seat, past=past, style_wanted=wanted
+            )
+            session = self._sessions.commit(opened)
+        turn = None
+        if text is not None:
+            turn = opened.admission.ask(text, on_busy="queue", request_id=request_id)
+            self._count(satellite)
+        self._sessions.start(session, self._group)
+        await session.opened.wait()
+        if session.over:
+            why = f"session {session.id} ended before it had opened"
+            raise opened.error or VonadError("backend_start_failed", why, op="create")
+        opened.admission.look()
+        return session, turn
+
+    async def text(
+        self, satellite: str, text: str, *, request_id: str | None, on_busy: OnBusy = "refuse"
+    ) -> Turn | QueuedTurn:
+        """A turn from text on a satellite. Raises not_found, rate_limited, wake_refused, session_busy."""
+        place = self._lines.get(satellite)
+        self._check_rate(satellite)
+        refusal = self._gate.duplicate(request_id)
+        if refusal is not None:
+            raise VonadError("wake_refused", f"duplicate: {refusal.detail}", op="text")
+        if place.session is not None and not place.session.over:
+            return self.ask(self._sessions.get(place.session.id), text, on_busy=on_busy, request_id=request_id)
+        _, turn = await self.create(satellite, text=text, request_id=request_id)
+        assert turn is not None
+        return turn
+
+    def ask(
+        self,
+        opened: Opened,
+        text: str,
+        *,
+        on_busy: OnBusy = "refuse",
+        request_id: str | None = None,
+        follow_up: bool | None = None,
+    ) -> Turn | QueuedTurn:
+        """A turn from text in a session. Raises rate_limited, session_busy."""
+        satellite = opened.session.plan.satellite
+        self._check_rate(satellite)
+        turn = opened.admission.ask(text, on_busy=on_busy, request_id=request_id, follow_up=follow_up)
+        self._count(satellite)
+        return turn
+
+    def _count(self, satellite: str | None) -> None:
+        if satellite is not None:
+            self._gate.count(satellite)
+
+    def _check_rate(self, satellite: str | None) -> None:
+        """Raises rate_limited."""
+        refusal = self._gate.rate(satellite) if satellite is not None else None
+        if refusal is not None:
+            raise VonadError("rate_limited", refusal.detail, op="text", retryable=True)
+
+    def _free(self, satellite: str | None) -> Satellite | None:
+        """Where a session may open. Raises not_found, session_busy."""
+        place = self._lines.get(satellite) if satellite is not None else None
+        if place is not None and place.session is not None and not place.session.over:
+            where = f"{satellite} is in session {place.session.id} already"
+            raise VonadError("session_busy", f"{where}: take a turn in that one", op="create")
+        return place
+
+    async def _past(self, name: str) -> Past:
+        """What was said in a conversation. Raises session_not_found, session_already_active, persistence_disabled."""
+        for view in self._sessions.views():
+            if name in {view.session_id, view.conversation_id}:
+                name = view.conversation_id
+                break
+        conversation = await self._journal.conversation(name)
+        history = tuple(await self._journal.recent(conversation))
+        for session in self._sessions.open:  # last: another may have resumed it meanwhile
+            if not session.over and session.view().conversation_id == conversation:
+                why = f"its conversation goes on in session {session.id}: take a turn in that one"
+                raise VonadError("session_already_active", f"{name!r:.100}: {why}", op="resume")
+        return Past(conversation, history)
+
+    def announce(self, announcement: Announcement) -> None:
+        """Announce; a session opens for it where there is none. Raises not_found, overload, session_limit."""
+        satellite = announcement.satellite
+        place = self._lines.get(satellite)
+        session = place.session
+        if session is not None and not session.over:
+            session.say(announcement)
+            return
+        session = self._open(plan_session(self._settings, satellite, purpose="say"), place)
+        session.say(announcement)
+        self._sessions.start(session, self._group)
+
+    def _open(self, plan: Plan, place: Satellite | None) -> Session:
+        self._check_running(place)
+        return self._sessions.create(plan, place, self._settings, self._group)
+
+    def _check_running(self, place: Satellite | None) -> None:
+        """Make way on a satellite. Raises overload."""
+        if self._stopping:
+            raise VonadError("overload", "the daemon is stopping", op="session")
+        if place is not None and place.session is not None:
+            place.session.close("superseded")
+
+    def _new_gate(self, settings: Settings, *, after: Gate | None = None) -> Gate:
+        return Gate(
+            self._clock,
+            max_age_s=settings.wake.max_age_s,
+            cooldown_s=settings.wake.cooldown_s,
+            turns_per_minute=settings.policy.turns_per_minute,
+            after=after,
+        )
