@@ -372,6 +372,11 @@ class Injectable(Answering):
         dialogue.inject = inject
 
 
+class Monotonous(Answering):
+    async def speak(self, text, *, language, style):
+        yield tone(1.0)
+
+
 class Boastful(Answering):
     async def summarise(self, history, *, language):
         return "They talked."
@@ -388,6 +393,10 @@ class Boastful(Answering):
         (lambda: Answering(dialogue=fills_like_a_reply, fills=True), "the frames of a filler are flagged as filler"),
         (lambda: Answering(dialogue=ignores_the_rewriting), "every sentence passes through Brief.rewrite"),
         (lambda: Answering(dialogue=leaks), "a dialogue that is closed leaves no task behind"),
+        (
+            lambda: Monotonous(style_conditioning=True),
+            "capabilities.style_conditioning says a Style is heard: every pace takes 1 s",
+        ),
         (Injectable, "inject refuses where capabilities.context_injection is false"),
         (Boastful, "summarise refuses where capabilities.summarises is false"),
     ],

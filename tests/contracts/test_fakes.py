@@ -1,5 +1,6 @@
 """The fakes of vonad.testing keep the contracts' promises, as the real things do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,11 @@ async def test_vona_test_harness_the_scripted_transport_and_its_lines_keep_their
     await check_transport(connected)
 
 
-@pytest.mark.parametrize("capabilities", [BackendCapabilities(), EVERYTHING], ids=["nothing more", "everything"])
+@pytest.mark.parametrize(
+    "capabilities",
+    [BackendCapabilities(), EVERYTHING, replace(EVERYTHING, turn_detection=True)],
+    ids=["nothing more", "everything", "finds the end of turns"],
+)
 async def test_vona_test_harness_the_scripted_backend_keeps_its_promises(capabilities: BackendCapabilities) -> None:
     backend = ScriptedBackend(capabilities, replies=lambda text: f"You said {text}.", words="what time is it")
     await check_backend(backend, recording=speech(0.5))

@@ -8,7 +8,7 @@ from importlib import import_module
 
 _HOME = {
     "agent": "ScriptedAgent ScriptedDesk",
-    "backend": "ScriptedBackend ScriptedDialogue",
+    "backend": "ScriptedBackend",
     "checks.agent": "check_agent",
     "checks.backend": "check_backend",
     "checks.component": "check_component",
@@ -20,6 +20,7 @@ _HOME = {
     "checks.transport": "check_line check_transport",
     "assistant": "Answer Assistant open_assistant",
     "clock": "CalendarClock ManualClock settle",
+    "dialogue": "ScriptedDialogue",
     "frontend": "ScriptedFrontend",
     "host": "ScriptedHost ScriptedStore ScriptedVoice",
     "line": "ScriptedLine",

@@ -6,7 +6,6 @@ from vonad.testing.assistant import Answer as Answer
 from vonad.testing.assistant import Assistant as Assistant
 from vonad.testing.assistant import open_assistant as open_assistant
 from vonad.testing.backend import ScriptedBackend as ScriptedBackend
-from vonad.testing.backend import ScriptedDialogue as ScriptedDialogue
 from vonad.testing.checks.agent import check_agent as check_agent
 from vonad.testing.checks.backend import check_backend as check_backend
 from vonad.testing.checks.component import check_component as check_component
@@ -22,6 +21,7 @@ from vonad.testing.checks.transport import check_transport as check_transport
 from vonad.testing.clock import CalendarClock as CalendarClock
 from vonad.testing.clock import ManualClock as ManualClock
 from vonad.testing.clock import settle as settle
+from vonad.testing.dialogue import ScriptedDialogue as ScriptedDialogue
 from vonad.testing.frontend import ScriptedFrontend as ScriptedFrontend
 from vonad.testing.host import ScriptedHost as ScriptedHost
 from vonad.testing.host import ScriptedStore as ScriptedStore

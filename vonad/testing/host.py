@@ -1,6 +1,7 @@
 """A Host without a daemon: what a component is opened with in a test."""
 
 import logging
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from vonad.errors import VonadError
 from vonad.host import Host, Role, Store, Voice
 from vonad.sentences import Sentences
 from vonad.skill import Call
+
+NOWHERE = Path(os.devnull)
+"""No folder: below it, nothing can be."""
 
 
 class ScriptedStore(Store):
@@ -58,7 +62,7 @@ class ScriptedVoice(Voice):
 class ScriptedHost(Host):
     """A house without a daemon.
 
-    directory: its `config` and `cache` are the host's.
+    directory: its `config` and `cache` are the host's; None: there is nothing to read, and nothing can be written.
     engines:   role → name → an engine that is open.
     """
 
@@ -67,7 +71,7 @@ class ScriptedHost(Host):
 
     def __init__(
         self,
-        directory: Path,
+        directory: Path | None = None,
         *,
         name: str = "part",
         language: str = "en",
@@ -82,6 +86,7 @@ class ScriptedHost(Host):
         self.timezone = ZoneInfo(timezone)
         self.clock = clock or SystemClock()
         self.log = logging.getLogger(f"vonad.plugin.{name}")
+        directory = directory or NOWHERE
         self.config_dir = directory / "config"
         self.cache_dir = directory / "cache"
         self.store = ScriptedStore()

@@ -56,6 +56,11 @@ def pieces(frame: Frame, seconds: float = 0.02) -> Iterator[Frame]:
         yield Frame(frame.samples[start : start + size], frame.rate, at, frame.turn, frame.filler)
 
 
+def loud(frame: Frame) -> bool:
+    """Whether the LoudnessDetector would take some of it for speech."""
+    return bool(len(frame.samples)) and int(np.abs(frame.samples.astype(np.int32)).max()) >= LOUD
+
+
 def _times(seconds: float, rate: int) -> npt.NDArray[np.float64]:
     return np.arange(round(seconds * rate)) / rate
 

@@ -7,7 +7,7 @@ from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.sentences import Sentences
 from vonad.testing.rules import captured
-from vonad.testing.sound import LOUD
+from vonad.testing.sound import loud
 
 
 class ScriptedSpeechToText(SpeechToText):
@@ -39,7 +39,7 @@ class ScriptedSpeechToText(SpeechToText):
         async for frame in frames:
             captured(frame, "SpeechToText.listen")
             utterance.append(frame)
-            if not begun and len(frame.samples) and int(abs(frame.samples.astype(int)).max()) >= LOUD:
+            if not begun and loud(frame):
                 begun = True
                 text = self.texts.pop(0) if self.texts else ""
                 words = () if isinstance(text, VonadError) else text.split()
