@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.runtime_house import RuntimeHouse, runtime_house
-from vonad.backend import BackendCapabilities, ReplyDone, ReplyText
+from vonad.backend import BackendCapabilities, ReplyDone, ReplyText, SkillRequest
 from vonad.bus import Subscription
 from vonad.errors import VonadError
+from vonad.host import NoSettings
 from vonad.plan import Budget, ContextEvent, Overrides, SessionView, Style
 from vonad.session.machine import State
-from vonad.testing import ScriptedBackend, settle
+from vonad.skill import Call, NoArgs, SkillCall, skill
+from vonad.testing import ScriptedBackend, ScriptedHost, settle
 
 
 async def code(awaited: object) -> str:
@@ -145,6 +147,30 @@ async def test_meerkat_build_options_provider_and_budget_are_chosen_for_one_sess
         [session] = home.runtime.sessions.open
         assert (session.plan.backends, session.plan.budget.tokens) == (("second",), 5)
         assert await code(home.sessions.create(backend="third")) in {"backend_unavailable", "not_found"}
+
+
+@skill("turn on the lamp", name="lamp", description="Turns a lamp on.")
+async def lamp(args: NoArgs, call: Call) -> str:
+    return "It is on."
+
+
+async def test_meerkat_build_options_tool_overrides_are_tri_state(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, parts={("skills", "lamp"): lamp(NoSettings(), ScriptedHost())}) as home:
+        for skills, names in ((None, ["lamp"]), (("lamp",), ["lamp"]), ((), [])):
+            view = await home.sessions.create(overrides=Overrides(skills=skills))
+            await home.sessions.start_turn(view.session_id, "turn on the lamp")
+            await settle()
+            assert [group.skill for group in home.backend.dialogue.sentences.skills] == names
+            home.backend.dialogue.emit(SkillRequest(1, SkillCall("k1", "lamp", {})))
+            await home.clock.advance(0.1)
+            await asyncio.wait_for(answered(home), 5)
+            assert home.backend.dialogue.outcomes["k1"].ok is bool(names)
+        assert await code(home.sessions.create(overrides=Overrides(skills=("heater",)))) == "skill_not_found"
+
+
+async def answered(home: RuntimeHouse) -> None:
+    while not home.backend.dialogue.outcomes:
+        await settle()
 
 
 async def test_meerkat_build_options_unset_differs_from_false(tmp_path: Path) -> None:
@@ -609,9 +635,14 @@ async def test_cyberverse_pipeline_done_a_turn_is_saved_before_its_session_is_go
     async with runtime_house(tmp_path) as home:
         view = await home.sessions.create()
         await home.sessions.start_turn(view.session_id, "hello")
+        there: list[tuple[str, bool]] = []
+        publish = home.runtime.bus.publish
+        home.runtime.bus.publish = lambda event: (  # type: ignore[method-assign]
+            there.append((event.type, home.runtime.sessions.is_open(view.session_id))) or publish(event)  # type: ignore[func-returns-value]
+        )
         await home.sessions.archive(view.session_id)
-        assert view.session_id in {session.id for session in home.runtime.sessions.open}
         await home.until("session.closed")
+        assert there[-1] == ("session.closed", True)
         order = [event.type for event in home.events if event.type in {"turn.ended", "session.closed"}]
         assert order == ["turn.ended", "session.closed"]
         assert home.told("turn.ended")[0].data["stored"] is True

@@ -18,6 +18,7 @@ from vonad.resilience import BreakerState
 from vonad.roster import Roster
 from vonad.session.means import Cues, Limits, Means
 from vonad.settings import Settings
+from vonad.skills.catalogue import Catalogue
 from vonad.skills.desk import Desk
 from vonad.streams import closing
 
@@ -47,7 +48,7 @@ class Equipment:
         self._journal = journal
         self._clock = clock
         self._publish = publish
-        self._desk = Desk(parts.catalogue, policy=policy, journal=journal, clock=clock)
+        self._desk = self._new_desk(parts.catalogue)
 
     def backend(self, plan: Plan) -> tuple[str, Backend]:
         """The first of the plan's backends that runs. Raises backend_unavailable."""
@@ -63,15 +64,19 @@ class Equipment:
         raise first or VonadError("backend_unavailable", "the plan names no backend")
 
     def means(self, plan: Plan, settings: Settings, group: asyncio.TaskGroup, history: tuple[Exchange, ...]) -> Means:
-        """What a session of this plan works with. history: what was said before in its conversation."""
+        """What a session of this plan works with. history: what was said before in its conversation.
+
+        Raises skill_not_found for one that the plan names.
+        """
         limits = settings.session
+        catalogue = self._parts.catalogue if plan.skills is None else self._parts.catalogue.only(plan.skills)
         self.roster.cool_off_s = limits.cool_off_s
         return Means(
             clock=self._clock,
             publish=self._publish,
             journal=self._journal,
             policy=self._policy,
-            desk=self._desk,
+            desk=self._desk if plan.skills is None else self._new_desk(catalogue),
             voice=lambda text, language, style: self.speak(plan.backends, text, language=language, style=style),
             backends=self.roster,
             cues=self._cues,
@@ -79,7 +84,7 @@ class Equipment:
             history=history,
             detector=lambda: self._parts.lease(VoiceActivityDetector, "vad", limits.vad),
             judge=self._judge(limits.turn),
-            sentences=lambda: self._parts.catalogue.sentences,
+            sentences=lambda: catalogue.sentences,
             limits=Limits(
                 processing_s=limits.processing_s,
                 away_s=limits.away_s,
@@ -89,6 +94,9 @@ class Equipment:
                 max_duration_s=limits.max_duration_s,
             ),
         )
+
+    def _new_desk(self, catalogue: Catalogue) -> Desk:
+        return Desk(catalogue, policy=self._policy, journal=self._journal, clock=self._clock)
 
     def _judge(self, name: str | None) -> Callable[[], AbstractAsyncContextManager[TurnDetector]] | None:
         if name is None or name not in self._parts.engines("turn"):

@@ -214,6 +214,7 @@ class Overrides:
     endpointing: one of PATIENCE.
     greeting:    empty: none.
     budget:      of each turn.
+    skills:      the only ones that may run; none of them: no skill at all.
     """
 
     backend: str | None = None
@@ -223,6 +224,7 @@ class Overrides:
     endpointing: str | None = None
     greeting: str | None = None
     budget: Budget | None = None
+    skills: tuple[str, ...] | None = None
 
 
 AS_SET = Overrides()
@@ -238,6 +240,7 @@ class Plan:
     follow_up:  listen again after a reply: auto means when the reply asks.
     filler:     what is played when a reply has not begun `filler_s` after the user's words.
     greeting:   said once when the session opens on a satellite; None: nothing.
+    skills:     the only ones that may run; None: all.
     """
 
     satellite: str | None
@@ -254,6 +257,7 @@ class Plan:
     filler_s: float = 1.5
     greeting: str | None = None
     style: Style = field(default_factory=Style)
+    skills: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

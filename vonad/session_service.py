@@ -140,8 +140,7 @@ class SessionService:
     def subscribe(self, session_id: str | None = None, *, limit: int = MAILBOX) -> Iterator[Subscription]:
         """What happens from now on; in one session, until it has closed. Too slow a reader misses some, and is told."""
         with self._bus.subscribe(limit=limit, session_id=session_id) as subscription:
-            view = self._runtime.sessions.view(session_id) if session_id is not None else None
-            if session_id is not None and (view is None or view.state == "closed"):
+            if session_id is not None and not self._runtime.sessions.is_open(session_id):
                 subscription.close()
             yield subscription
 

@@ -112,6 +112,10 @@ class Sessions:
             raise VonadError("session_expired", why, op="session")
         raise VonadError("session_not_found", f"no open session {session_id!r:.100}", op="session")
 
+    def is_open(self, session_id: str) -> bool:
+        """Whether it still has something to say, be it only that it closes."""
+        return session_id in self._open
+
     def view(self, session_id: str) -> SessionView | None:
         """An open one, or one that closed not long ago."""
         opened = self._open.get(session_id)

@@ -1,6 +1,6 @@
 """The catalogue: the skills that run now, and everything that may be said to them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from vonad.errors import VonadError
@@ -53,6 +53,13 @@ class Catalogue:
         """Of the skill of this name; None: there is none."""
         entry = self._entries.get(name)
         return entry.skill.risk if entry is not None else None
+
+    def only(self, names: Collection[str]) -> "Catalogue":
+        """Those of these names, as they are now. Raises skill_not_found."""
+        chosen = Catalogue()
+        chosen._entries = {name: self.get(name) for name in names}
+        chosen._compose()
+        return chosen
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
