@@ -124,6 +124,18 @@ async def test_a_summary_that_does_not_come_is_given_up() -> None:
         assert "within 60 s" in str(story.told("compaction.failed")[0].data["reason"])
 
 
+async def test_a_session_that_ends_does_not_wait_for_its_summary() -> None:
+    backend = SlowBackend()
+    async with conversation(plan=IDLE, text_only=True, backend=backend) as story:
+        for number in range(1, 6):
+            await ask(story, f"question {number}")
+        story.session.close("user_ended")
+        await settle()
+        assert story.session.state == "closed"
+        assert [event.data["reason"] for event in story.told("compaction.failed")] == ["the session ended"]
+        assert story.events[-1].type == "session.closed"
+
+
 async def test_a_summary_is_kept_for_a_session_that_resumes(tmp_path: Path) -> None:
     async with conversation(plan=IDLE, text_only=True, capabilities=SUMS_UP, database=tmp_path / "vonad.db") as story:
         journal = story.session._floor.means.journal

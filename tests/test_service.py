@@ -106,7 +106,7 @@ async def test_cyberverse_session_manager_what_fails_gives_its_seat_back(tmp_pat
             line.captured.close()
             assert await code(creating) == "backend_start_failed"
             home.backend.hang.clear()
-        await home.clock.advance(11)
+        await settle()
         assert (await home.sessions.create()).state == "idle"
 
 

@@ -1,5 +1,7 @@
 """Compaction: a long conversation is summed up, but for what was said last; nobody waits for it."""
 
+import asyncio
+
 from vonad.engine import Exchange
 from vonad.errors import VonadError
 from vonad.history.exchanges import KEPT
@@ -68,8 +70,9 @@ class Compaction:
         floor.tell("compaction.started", {"before": before})
         try:
             after = await self._sum_up()
-        except VonadError as error:
-            floor.tell("compaction.failed", {"reason": error.message})
+        except (VonadError, asyncio.CancelledError) as error:
+            reason = error.message if isinstance(error, VonadError) else "the session ended"
+            floor.tell("compaction.failed", {"reason": reason})
             raise
         finally:
             self._running = False

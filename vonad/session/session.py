@@ -29,6 +29,9 @@ from vonad.transport import Line
 
 log = logging.getLogger(__name__)
 
+UNFINISHED = ("opening", "fallback", "home", "ping", "compaction")
+"""What a session that ends does not wait for."""
+
 
 OPENING = frozenset({State.CONNECTING, State.FALLING_BACK})
 """States in which a session that has only begun has no backend yet."""
@@ -131,8 +134,14 @@ class Session:
             self._over()
 
     async def _serve(self) -> None:
-        course = self._course
         self._floor.machine.fire(Trigger.OPEN, State.CONNECTING)
+        self._floor.spawn(self._open(), "opening", outlives_turn=True)
+        await self._closing.wait()
+        for name in UNFINISHED:
+            self._floor.cancel(name)
+
+    async def _open(self) -> None:
+        course = self._course
         try:
             await course.chain.open(self._means.limits.connecting_s, most=1)
             await self._ready()
@@ -144,7 +153,6 @@ class Session:
         else:
             if not self.over:
                 course.begin(Trigger.READY)
-        await self._closing.wait()
 
     async def _drain(self) -> None:
         """Say what there is to say last, and leave line and backend as they were found."""
