@@ -1,18 +1,24 @@
 """The fakes of vonad.testing keep the contracts' promises, as the real things do."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vonad.backend import BackendCapabilities
+from vonad.backend import BackendCapabilities, Brief
 from vonad.clock import SystemClock
+from vonad.errors import VonadError
 from vonad.host import NoSettings
+from vonad.plan import ContextEvent
+from vonad.sentences import Sentences
 from vonad.testing import (
     EchoSkill,
     LoudnessDetector,
+    ManualClock,
     ScriptedAgent,
     ScriptedBackend,
+    ScriptedDialogue,
     ScriptedFrontend,
     ScriptedHost,
     ScriptedLine,
@@ -32,8 +38,12 @@ from vonad.testing import (
     check_turn_detector,
     check_voice_activity_detector,
     check_wake_word_detector,
+    chirp,
+    noise,
     pieces,
     quiet,
+    ramp,
+    settle,
     speech,
     tone,
 )
@@ -116,8 +126,6 @@ async def test_the_scripted_frontend_keeps_its_promises() -> None:
 
 
 def test_vona_test_harness_waveform_fixtures_are_the_same_in_every_run() -> None:
-    from vonad.testing import chirp, noise, ramp
-
     makers = (lambda: tone(0.1), lambda: chirp(0.1), lambda: noise(0.1), lambda: ramp(0.1), lambda: speech(0.1))
     for make in makers:
         assert make().samples.tobytes() == make().samples.tobytes()
@@ -130,9 +138,6 @@ def test_vona_test_harness_waveform_fixtures_are_the_same_in_every_run() -> None
 
 
 async def test_a_scripted_dialogue_names_the_rule_that_was_broken() -> None:
-    from vonad.backend import Brief
-    from vonad.sentences import Sentences
-
     brief = Brief(session_id="s", satellite=None, language="en", aloud=True)
     async with ScriptedBackend().open(brief) as dialogue:
         with pytest.raises(AssertionError, match=r"Dialogue\.hear belongs to an open turn: `begin` comes first"):
@@ -146,3 +151,60 @@ async def test_a_scripted_dialogue_names_the_rule_that_was_broken() -> None:
             await dialogue.begin(1, sentences=Sentences(), history=())
     with pytest.raises(AssertionError, match="frames at the playback rate, 16000 Hz"):
         await ScriptedLine().play(quiet(0.02, rate=8_000))
+
+
+async def test_a_paced_line_plays_at_the_pace_of_its_clock() -> None:
+    clock = ManualClock()
+    line = ScriptedLine(pace=clock)
+
+    async def play() -> None:
+        for _ in range(20):
+            await line.play(tone(0.1))
+
+    async with asyncio.TaskGroup() as group:
+        playing = group.create_task(play())
+        await clock.advance(0.2)
+        assert line.played == pytest.approx(0.2)
+        assert 0.49 < sum(frame.seconds for frame in line.sound) - line.played < 0.61  # half a second ahead, and one
+        await clock.advance(0.3)
+        playing.cancel()
+        before = line.played
+        await line.clear()
+        await line.drained()
+        await clock.advance(5.0)
+        assert line.played == before == pytest.approx(0.5)
+        await line.play(tone(0.3))
+        draining = group.create_task(line.drained())
+        await clock.advance(0.2)
+        assert not draining.done()
+        await clock.advance(0.1)
+        assert draining.done()
+
+
+async def test_a_scripted_dialogue_fails_and_hangs_where_it_is_told_to() -> None:
+    brief = Brief(session_id="s", satellite=None, language="en", aloud=True)
+    async with ScriptedBackend().open(brief) as dialogue:
+        assert isinstance(dialogue, ScriptedDialogue)
+        dialogue.failures["begin"] = VonadError("backend_step_failed", "it fell over")
+        with pytest.raises(VonadError, match="it fell over"):
+            await dialogue.begin(1, sentences=Sentences(), history=())
+        dialogue.hang.add("interrupt")
+        hanging = asyncio.ensure_future(dialogue.interrupt())
+        await settle()
+        assert not hanging.done()
+        hanging.cancel()
+        with pytest.raises(VonadError, match="takes no context"):
+            await dialogue.inject(ContextEvent(source="door"))
+
+
+async def test_a_scripted_backend_fails_to_open_or_close_where_it_is_told_to() -> None:
+    backend = ScriptedBackend()
+    brief = Brief(session_id="s", satellite=None, language="en", aloud=True)
+    backend.failure = VonadError("backend_start_failed", "no such model")
+    with pytest.raises(VonadError, match="no such model"):
+        await backend.open(brief).__aenter__()
+    backend.failure, backend.closing = None, VonadError("backend_step_failed", "it will not close")
+    context = backend.open(brief)
+    await context.__aenter__()
+    with pytest.raises(VonadError, match="it will not close"):
+        await context.__aexit__(None, None, None)
