@@ -14,9 +14,6 @@ from vonad.session.watch import RESTING
 OnBusy = Literal["refuse", "queue"]
 """What becomes of a turn that is asked for while another runs."""
 
-BEFORE = frozenset({State.CREATED, State.CONNECTING})
-"""States before the first turn."""
-
 RUNNING = frozenset({State.LISTENING, State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING, State.INTERRUPTED})
 """States in which there is something to stop."""
 
@@ -94,8 +91,9 @@ class Admission:
             return
         if session.state not in RUNNING and self._drop():
             return
-        opens_for_a_turn = session.state in BEFORE and session.plan.purpose != "idle"
-        if opens_for_a_turn or (session.state is State.FALLING_BACK and session.turn is not None):
+        opens_for_a_turn = session.plan.purpose != "idle" or bool(session.plan.greeting)
+        opening = not session.opened.is_set()  # another backend may be taking over before the first has answered
+        if (opening and opens_for_a_turn) or (session.state is State.FALLING_BACK and session.turn is not None):
             self._due = source
             return
         raise VonadError("session_not_running", f"session {session.id} has no running turn", op="interrupt")

@@ -9,7 +9,7 @@ from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.history import Journal
 from vonad.lines import Lines, Satellite
-from vonad.plan import AS_SET, SATELLITE_ID, Overrides, Plan, Refusal, Wake
+from vonad.plan import AS_SET, SATELLITE_ID, Overrides, Plan, Purpose, Refusal, Wake
 from vonad.plans import plan_session
 from vonad.policy import Policy
 from vonad.session.announcement import Announcement
@@ -128,6 +128,7 @@ class Reception:
         resume: str | None = None,
         text: str | None = None,
         request_id: str | None = None,
+        purpose: Purpose = "idle",
     ) -> tuple[Session, Turn | QueuedTurn | None]:
         """A session that waits for turns, and with a text its first turn: that may fail, the session is there.
 
@@ -137,9 +138,9 @@ class Reception:
         session_not_found, session_already_active, rate_limited, and what the backend failed to open with.
         """
         place = self._free(satellite)
-        if text is not None:
+        if text is not None or purpose == "listen":
             self._check_rate(satellite)
-        plan = plan_session(self._settings, satellite, purpose="idle", overrides=overrides)
+        plan = plan_session(self._settings, satellite, purpose=purpose, overrides=overrides)
         with self._sessions.reserve(satellite, self._settings) as seat:
             past = await self._past(resume) if resume is not None else None
             if satellite is not None and self._free(satellite) is not place:
@@ -153,6 +154,7 @@ class Reception:
         turn = None
         if text is not None:
             turn = opened.admission.ask(text, on_busy="queue", request_id=request_id)
+        if text is not None or purpose == "listen":
             self._count(satellite)
         self._sessions.start(session, self._group)
         await session.opened.wait()

@@ -49,18 +49,26 @@ class SessionService:
     ) -> SessionView:
         """A new session; its first turn, if one is wanted, may fail: the session is there.
 
+        initial_turn: run_immediately answers the text, or without one listens to the satellite.
         overrides: what is wanted otherwise than it is set. backend: the same as the one in there.
         resume:    a session that is over, or a conversation, which goes on in this one.
 
         Raises malformed, not_found, session_limit, session_busy, backend_unavailable, capability_unsupported,
         session_not_found, session_already_active.
         """
-        if initial_turn == "run_immediately" and not text:
-            raise VonadError("malformed", "initial_turn run_immediately needs a text", op="create")
+        at_once = initial_turn == "run_immediately"
+        if at_once and not text and satellite is None:
+            why = "initial_turn run_immediately needs a text, or a satellite to listen to"
+            raise VonadError("malformed", why, op="create")
         if backend is not None:
             overrides = replace(overrides, backend=backend)
-        first = text if initial_turn == "run_immediately" else None
-        session, turn = await self._runtime.reception.create(satellite, overrides, resume=resume, text=first)
+        session, turn = await self._runtime.reception.create(
+            satellite,
+            overrides,
+            resume=resume,
+            text=(text or None) if at_once else None,
+            purpose="listen" if at_once and not text else "idle",
+        )
         if turn is not None:
             self.remember(session.id, turn)
         return session.view()

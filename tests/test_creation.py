@@ -1,0 +1,179 @@
+"""Creating a session: a seat first, then all that is wanted otherwise, and nothing left behind by what fails."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.callers import code, opening
+from tests.runtime_house import RuntimeHouse, runtime_house
+from vonad.backend import BackendCapabilities, SkillRequest
+from vonad.errors import VonadError
+from vonad.host import NoSettings
+from vonad.plan import Budget, Overrides, Style
+from vonad.skill import Call, NoArgs, SkillCall, skill
+from vonad.testing import ScriptedBackend, ScriptedHost, settle
+
+# Meerkat, create_session
+
+
+async def test_meerkat_create_session_defers_the_first_turn_or_runs_it_at_once(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        deferred = await home.sessions.create(text="hello")
+        assert (deferred.state, deferred.turn) == ("idle", 0)
+        at_once = await home.sessions.create(initial_turn="run_immediately", text="hello")
+        assert (at_once.state, at_once.turn, at_once.last_transcript) == ("processing", 1, "hello")
+        assert await code(home.sessions.create(initial_turn="run_immediately")) == "malformed"
+        await home.connect()
+        heard = await home.sessions.create(satellite="desk", initial_turn="run_immediately")
+        assert heard.state == "listening"
+
+
+async def test_meerkat_create_session_after_commit_the_id_is_returned_though_the_first_turn_fails(
+    tmp_path: Path,
+) -> None:
+    async with runtime_house(tmp_path) as home:
+        hooks = home.runtime._policy._hooks
+        hooks.user_text = lambda text: 1 / 0  # type: ignore[attr-defined]
+        view = await home.sessions.create(initial_turn="run_immediately", text="hello")
+        await home.until("turn.ended")
+        assert home.told("turn.ended")[0].data["outcome"] == "failed"
+        assert (await home.sessions.read(view.session_id)).state == "idle"
+
+
+async def test_meerkat_create_session_reserves_capacity_up_front(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, session="maximum = 1") as home:
+        creating = await opening(home)
+        assert await code(home.sessions.create()) == "session_limit"
+        creating.cancel()
+
+
+async def test_a_reservation_counts_while_the_past_is_still_being_read(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, session="maximum = 2") as home:
+        first = await home.sessions.create()
+        await home.sessions.archive(first.session_id)
+        await home.until("session.closed")
+        resuming = [asyncio.create_task(home.sessions.create(resume=first.session_id)) for _ in range(3)]
+        await asyncio.wait(resuming)
+        refused = [error.code for task in resuming if isinstance(error := task.exception(), VonadError)]
+        assert sorted(refused) == ["session_already_active", "session_limit"]
+
+
+@pytest.mark.parametrize("how", ["building", "resuming", "opening", "vanishing"])
+async def test_cyberverse_session_manager_what_fails_gives_its_seat_back(tmp_path: Path, how: str) -> None:
+    async with runtime_house(tmp_path, session="maximum = 1") as home:
+        if how == "building":
+            assert await code(home.sessions.create(overrides=Overrides(style=Style()))) == "capability_unsupported"
+        elif how == "resuming":
+            assert await code(home.sessions.create(resume="nothing")) == "session_not_found"
+        elif how == "opening":
+            home.backend.failure = VonadError("backend_start_failed", "no power")
+            assert await code(home.sessions.create()) == "backend_start_failed"
+            home.backend.failure = None
+        else:
+            line = await home.connect()
+            creating = await opening(home, satellite="desk")
+            line.captured.close()
+            assert await code(creating) == "backend_start_failed"
+            home.backend.hang.clear()
+        await settle()
+        assert (await home.sessions.create()).state == "idle"
+
+
+async def test_cyberverse_session_manager_the_maximum_is_checked_first_and_the_21st_is_refused_at_once(
+    tmp_path: Path,
+) -> None:
+    async with runtime_house(tmp_path) as home:
+        views = [await home.sessions.create() for _ in range(20)]
+        with pytest.raises(VonadError, match="maximum is 20") as refused:
+            await home.sessions.create(satellite=None, overrides=Overrides(style=Style()))
+        assert (refused.value.code, refused.value.retryable) == ("session_limit", True)
+        assert len(home.told("session.created")) == 20
+        await home.sessions.archive(views[3].session_id)
+        await home.until("session.closed")
+        await home.sessions.create()
+
+
+async def test_sessions_on_a_satellite_have_a_limit_of_their_own(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        seats = [home.runtime.sessions.reserve("desk", home.runtime.settings) for _ in range(2)]
+        with pytest.raises(VonadError, match="desk has 2 sessions open"):
+            home.runtime.sessions.reserve("desk", home.runtime.settings)
+        home.runtime.sessions.reserve("attic", home.runtime.settings)
+        seats[0].release()
+        seats[0].release()
+        home.runtime.sessions.reserve("desk", home.runtime.settings)
+
+
+# Meerkat: build options
+
+
+async def test_meerkat_build_options_provider_and_budget_are_chosen_for_one_session(tmp_path: Path) -> None:
+    second = ScriptedBackend()
+    config = "[backends.second]\n"
+    async with runtime_house(tmp_path, config, parts={("backends", "second"): second}) as home:
+        view = await home.sessions.create(backend="second", overrides=Overrides(budget=Budget(tokens=5)))
+        assert view.backend == "second"
+        [session] = home.runtime.sessions.open
+        assert (session.plan.backends, session.plan.budget.tokens) == (("second",), 5)
+        assert await code(home.sessions.create(backend="third")) in {"backend_unavailable", "not_found"}
+
+
+@skill("turn on the lamp", name="lamp", description="Turns a lamp on.")
+async def lamp(args: NoArgs, call: Call) -> str:
+    return "It is on."
+
+
+async def test_meerkat_build_options_tool_overrides_are_tri_state(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, parts={("skills", "lamp"): lamp(NoSettings(), ScriptedHost())}) as home:
+        for skills, names in ((None, ["lamp"]), (("lamp",), ["lamp"]), ((), [])):
+            view = await home.sessions.create(overrides=Overrides(skills=skills))
+            await home.sessions.start_turn(view.session_id, "turn on the lamp")
+            await settle()
+            assert [group.skill for group in home.backend.dialogue.sentences.skills] == names
+            home.backend.dialogue.emit(SkillRequest(1, SkillCall("k1", "lamp", {})))
+            await home.clock.advance(0.1)
+            await asyncio.wait_for(answered(home), 5)
+            assert home.backend.dialogue.outcomes["k1"].ok is bool(names)
+        assert await code(home.sessions.create(overrides=Overrides(skills=("heater",)))) == "skill_not_found"
+
+
+async def answered(home: RuntimeHouse) -> None:
+    while not home.backend.dialogue.outcomes:
+        await settle()
+
+
+async def test_meerkat_build_options_unset_differs_from_false(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, session='follow_up = "always"\nbarge_in = true\ngreeting = "Hello."') as home:
+        for wanted in (
+            Overrides(),
+            Overrides(follow_up=False, barge_in=False, greeting=""),
+            Overrides(follow_up=True, endpointing="relaxed"),
+        ):
+            await home.sessions.create(overrides=wanted)
+        as_set, off, on = (session.plan for session in home.runtime.sessions.open)
+        assert (as_set.follow_up, as_set.barge_in.enabled, as_set.greeting) == ("always", True, "Hello.")
+        assert (off.follow_up, off.barge_in.enabled, off.greeting) == ("never", False, None)
+        assert (on.follow_up, on.endpointing.silence_s) == ("always", 1.0)
+        assert await code(home.sessions.create(overrides=Overrides(endpointing="hasty"))) == "malformed"
+
+
+async def test_meerkat_build_options_a_turn_has_its_own_follow_up_and_unset_differs_from_false(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, session='follow_up = "always"') as home:
+        await home.connect()
+        view = await home.sessions.create(satellite="desk")
+        for follow_up, state in ((False, "idle"), (None, "listening")):
+            home.answer_with("Yes.")
+            await home.sessions.start_turn(view.session_id, "hello", follow_up=follow_up)
+            await home.clock.advance(3)
+            assert (await home.sessions.read(view.session_id)).state == state
+
+
+async def test_vona_speech_style_profile_is_validated_and_asked_only_of_a_backend_that_can(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        assert await code(home.sessions.create(overrides=Overrides(style=Style(pace=0.9)))) == "capability_unsupported"
+        home.backend.capabilities = BackendCapabilities(style_conditioning=True)
+        await home.sessions.create(overrides=Overrides(style=Style(pace=0.9, voice="en-gb")))
+        assert home.backend.dialogue.brief.style == Style(pace=0.9, voice="en-gb")
+        with pytest.raises(VonadError, match="warmth must be"):
+            Style(warmth=1.1)
