@@ -130,6 +130,19 @@ async def test_regression_resurrection_a_late_turn_does_not_bring_back_a_deleted
         assert gone.value.code == "session_not_found"
 
 
+def test_only_the_latest_deleted_sessions_are_remembered(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        migrate(raw)
+        for number in range(1_010):
+            raw.execute(
+                "INSERT INTO sessions (session_id, conversation_id, opened_at, closed_at) VALUES (?, 'c1', 1, 2)",
+                (f"s{number}",),
+            )
+        raw.execute("DELETE FROM sessions")
+        names = [name for (name,) in raw.execute("SELECT session_id FROM tombstones ORDER BY id")]
+        assert names == [f"s{number}" for number in range(10, 1_010)]
+
+
 async def test_meerkat_checkpointer_a_session_that_is_over_stays_readable_with_its_usage(path: Path) -> None:
     async with open_journal(path, clock=ManualClock()) as journal:
         journal.session_opened("s1", "c1", "desk", "bridge", "idle")
