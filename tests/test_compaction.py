@@ -124,6 +124,18 @@ async def test_a_summary_that_does_not_come_is_given_up() -> None:
         assert "within 60 s" in str(story.told("compaction.failed")[0].data["reason"])
 
 
+async def test_what_is_forgotten_meanwhile_does_not_come_back_in_a_summary() -> None:
+    backend = SlowBackend()
+    async with conversation(plan=IDLE, text_only=True, backend=backend) as story:
+        for number in range(1, 6):
+            await ask(story, f"question {number}")
+        story.session.forget()
+        backend.finished.set()
+        await settle()
+        assert memory(story) == []
+        assert "forgotten" in str(story.told("compaction.failed")[0].data["reason"])
+
+
 async def test_a_session_that_ends_does_not_wait_for_its_summary() -> None:
     backend = SlowBackend()
     async with conversation(plan=IDLE, text_only=True, backend=backend) as story:

@@ -76,6 +76,13 @@ async def test_what_was_said_in_a_deleted_session_is_known_nowhere(tmp_path: Pat
         await home.house.delete_history(everything=True)
         assert await home.sessions.list() == []
         assert await code(home.sessions.read(view.session_id)) == "session_not_found"
+        still_open = await home.sessions.create()
+        await talk(home, still_open.session_id, "another secret")
+        await home.house.delete_history(everything=True)
+        assert (await home.sessions.read(still_open.session_id)).last_transcript == ""
+        await home.sessions.start_turn(still_open.session_id, "what did I say")
+        await settle()
+        assert home.backend.dialogue.history == ()
 
 
 # Meerkat, subscribe

@@ -131,8 +131,10 @@ class Sessions:
         return [*self._open, *self._closed]
 
     def forget(self) -> None:
-        """Those that are closed: what was said in them is no longer to be known here."""
+        """What was said so far, in any of them, is no longer to be known here."""
         self._closed.clear()
+        for opened in self._open.values():
+            opened.session.forget()
 
     # Reserve, build, commit
 

@@ -95,6 +95,8 @@ class Compaction:
         except Exception as error:  # a defect of the backend's: the conversation goes on as it is
             message = f"backend {name} failed to sum up: {type(error).__name__}: {error}"
             raise VonadError("backend_step_failed", message, op=name) from error
+        if not any(_among(exchange, older) for exchange in floor.exchanges):
+            raise VonadError("cancelled", "what was to be summed up has been forgotten meanwhile", op="compact")
         told = Exchange("", summary, summary=True)
         if not summary or tokens([told]) >= tokens(older):
             why = "nothing" if not summary else "more than it was to sum up"

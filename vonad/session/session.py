@@ -106,8 +106,7 @@ class Session:
     @property
     def speaking_text(self) -> str:
         """What it is saying just now."""
-        turn = self._floor.turn
-        return turn.reply if turn is not None and self.state is State.SPEAKING else ""
+        return self._course.mouth.spoken if self.state is State.SPEAKING else ""
 
     def view(self) -> SessionView:
         """A snapshot."""
@@ -278,6 +277,10 @@ class Session:
         Raises compaction_disabled, session_busy, and what the backend raises.
         """
         return await self._compaction.now()
+
+    def forget(self) -> None:
+        """What was said before the open turn is no longer known here, nor told to a backend."""
+        self._floor.exchanges, self._floor.last = [], None
 
     def close(self, reason: str) -> None:
         """End it; the first reason stays."""
