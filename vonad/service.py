@@ -15,10 +15,10 @@ from vonad.identity import NodeIdentity
 from vonad.plan import REFUSALS, SATELLITE_ID, Refusal, Style, Wake
 from vonad.plugins import Plugins, PluginStatus
 from vonad.runtime import Runtime
-from vonad.session.announcement import Announcement, new_announcement
+from vonad.session.announcement import new_announcement
 from vonad.session.turn import Turn
 from vonad.session_service import SessionService
-from vonad.views import AnnouncementView, SatelliteView, SkillView, WakeAnswer
+from vonad.views import AnnouncementView, SatelliteView, SkillView, WakeAnswer, announcement_view, satellite_views
 from vonad.why import Why, why
 
 __all__ = ["House", "Service", "SessionService"]
@@ -61,27 +61,7 @@ class House:
 
     def satellites(self) -> list[SatelliteView]:
         """Those connected, and those configured that are not."""
-        tables = self._runtime.settings.satellites
-        views = []
-        for satellite in self._runtime.lines.online:
-            own = tables.get(satellite.id)
-            session = satellite.session
-            views.append(
-                SatelliteView(
-                    satellite.id,
-                    (own.name if own is not None else None) or satellite.id,
-                    own.area if own is not None else None,
-                    satellite.state,
-                    online=True,
-                    transport=satellite.transport,
-                    session_id=session.id if session is not None and not session.over else None,
-                )
-            )
-        online = {view.id for view in views}
-        for name, table in tables.items():
-            if name not in online:
-                views.append(SatelliteView(name, table.name or name, table.area, "idle", False, "", None))  # noqa: FBT003
-        return views
+        return satellite_views(self._runtime.lines.online, self._runtime.settings.satellites)
 
     def wake(self, wake: Wake) -> WakeAnswer:
         """Open a microphone; never raises, always counted."""
@@ -146,11 +126,11 @@ class House:
 
     def announcement(self, id: str) -> AnnouncementView:
         """One of the last 256. Raises not_found."""
-        return _announcement_view(self._runtime.announcing.get(id))
+        return announcement_view(self._runtime.announcing.get(id))
 
     async def wait_said(self, id: str, seconds: float) -> AnnouncementView:
         """One, once it is over. Raises not_found, timeout; it is said all the same."""
-        return _announcement_view(await self._runtime.announcing.wait(id, seconds))
+        return announcement_view(await self._runtime.announcing.wait(id, seconds))
 
     def cancel_say(self, id: str) -> bool:
         """Do not say it, or no further. False when it was over already. Raises not_found."""
@@ -300,15 +280,3 @@ class Service:
     def __init__(self, sessions: SessionService, house: House) -> None:
         self.sessions = sessions
         self.house = house
-
-
-def _announcement_view(announcement: Announcement) -> AnnouncementView:
-    return AnnouncementView(
-        announcement.id,
-        announcement.satellite,
-        announcement.text,
-        announcement.state,
-        announcement.reason,
-        priority=announcement.priority,
-        durable=announcement.durable,
-    )

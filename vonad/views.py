@@ -1,6 +1,11 @@
 """Views: what the service shows of turns, satellites, announcements, skills, wakes. Values, as faces give them on."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from vonad.lines import Satellite
+from vonad.session.announcement import Announcement
+from vonad.settings import tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +66,42 @@ class WakeAnswer:
     reason: str = ""
     detail: str = ""
     session_id: str | None = None
+
+
+def satellite_views(online: Sequence[Satellite], configured: Mapping[str, tables.Satellite]) -> list[SatelliteView]:
+    """Those connected, and those configured that are not."""
+    views = []
+    for satellite in online:
+        own = configured.get(satellite.id)
+        session = satellite.session
+        views.append(
+            SatelliteView(
+                satellite.id,
+                (own.name if own is not None else None) or satellite.id,
+                own.area if own is not None else None,
+                satellite.state,
+                online=True,
+                transport=satellite.transport,
+                session_id=session.id if session is not None and not session.over else None,
+            )
+        )
+    there = {view.id for view in views}
+    for name, own in configured.items():
+        if name not in there:
+            views.append(
+                SatelliteView(name, own.name or name, own.area, "idle", online=False, transport="", session_id=None)
+            )
+    return views
+
+
+def announcement_view(announcement: Announcement) -> AnnouncementView:
+    """An announcement as it is now."""
+    return AnnouncementView(
+        announcement.id,
+        announcement.satellite,
+        announcement.text,
+        announcement.state,
+        announcement.reason,
+        priority=announcement.priority,
+        durable=announcement.durable,
+    )
