@@ -97,7 +97,7 @@ PATIENCE: Mapping[str, Endpointing] = MappingProxyType(
     {
         "relaxed": Endpointing(complete_s=0.4, silence_s=1.0, partial_s=2.0),
         "default": Endpointing(),
-        "aggressive": Endpointing(complete_s=0.1, silence_s=0.5, partial_s=0.8),
+        "aggressive": Endpointing(complete_s=0.1, silence_s=0.6, partial_s=0.8),
     }
 )
 """Presets of endpointing by name."""
