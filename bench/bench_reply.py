@@ -81,7 +81,7 @@ def energy_end(sound: Samples) -> float:
 
 async def measured_end(sound: Samples) -> float:
     """What the session takes for it."""
-    async with SileroVad(NoSettings(), ScriptedHost(Path("."))) as detector:
+    async with SileroVad(NoSettings(), ScriptedHost(Path())) as detector:
         hearing = Hearing(detector.stream(), detector.window, PATIENCE["default"])
         padded = np.concatenate([sound, silence(1.0)])
         for start in range(0, len(padded), 320):
