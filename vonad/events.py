@@ -83,6 +83,7 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
                 "stages",
                 "first_audio_ms",
                 "endpoint",
+                "audio_gap",
                 "backend",
                 "degraded",
                 "stored",

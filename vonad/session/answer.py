@@ -15,12 +15,12 @@ from vonad.backend import (
     SpeechStarted,
     Transcript,
 )
-from vonad.control import Continue, ControlEvent, FallBack, FallbackReason, Ignore, InjectContext
+from vonad.control import ControlEvent, FallBack, FallbackReason, Ignore, InjectContext
 from vonad.engine import Outcome as Result
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.session.draft import Draft
-from vonad.session.floor import Floor
+from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.machine import State
 from vonad.session.means import phrase
 from vonad.session.mouth import Mouth
@@ -34,7 +34,7 @@ class Told:
 
     ended:     the backend itself has found the end of the user's words, for this reason.
     partial:   words so far.
-    began:     the user speaks, as the backend heard.
+    began:     the user speaks, as the backend heard; whether that interrupts something.
     overheard: what somebody says while a reply plays, so far.
     quiet:     whether these words are nothing to answer.
     fall_back: another backend should take over; whether one does.
@@ -42,7 +42,7 @@ class Told:
 
     ended: Callable[[Turn, str], None]
     partial: Callable[[str], None]
-    began: Callable[[], None]
+    began: Callable[[], bool]
     overheard: Callable[[str], None]
     quiet: Callable[[Turn, str], bool]
     fall_back: Callable[[FallbackReason, VonadError], bool]
@@ -77,6 +77,9 @@ class Answer:
                 self._told.ended(turn, item.reason)
             case Overheard():
                 self._told.overheard(item.text)
+            case SpeechStarted():
+                if not self._told.began():
+                    await self.interrupted(item)
             case _:
                 await self._control(turn, item)
 
@@ -161,6 +164,16 @@ class Answer:
 
     # What is done besides
 
+    async def interrupted(self, event: SpeechStarted) -> None:
+        """The user broke in. Policy sees it when our output has been cleared: what it decides can only follow."""
+        floor = self._floor
+        decision = floor.means.policy.control(event, floor.view())
+        if isinstance(decision, FallBack):
+            message = decision.detail or f"policy does not want backend {floor.backend} after an interruption"
+            self._told.fall_back("control_rejected", VonadError("control_rejected", message, op=floor.backend))
+        elif isinstance(decision, InjectContext):
+            await self._inform(decision)
+
     async def _control(self, turn: Turn, event: ControlEvent) -> None:
         """As policy decides: a rejected wish is answered, so that nobody waits for it."""
         floor = self._floor
@@ -176,19 +189,25 @@ class Answer:
                 floor.tell_error(error, "policy")
                 self.apologise(turn, "failed")
             return
-        if isinstance(decision, InjectContext) and floor.dialogue is not None:
-            await floor.dialogue.inject(decision.event)
-        else:
-            assert isinstance(decision, Continue | InjectContext)
+        if isinstance(decision, InjectContext):
+            await self._inform(decision)
         match event:
             case Transcript():
                 await self._transcript(turn, event)
             case SkillRequest():
                 self.skills.request(turn, event)
-            case SpeechStarted():
-                self._told.began()
             case Diagnostic():
                 floor.tell("backend.diagnostic", {"name": floor.backend, "message": event.message})
+
+    async def _inform(self, decision: InjectContext) -> None:
+        """Tell the backend what policy wants it to know, if it can be told anything."""
+        floor = self._floor
+        if floor.dialogue is None or not floor.capabilities.context_injection:
+            return
+        try:
+            await floor.dialogue.inject(decision.event)
+        except VonadError as error:
+            floor.tell_error(error, "inject")
 
     async def _transcript(self, turn: Turn, item: Transcript) -> None:
         floor = self._floor
@@ -212,9 +231,3 @@ class Answer:
             floor.tell("turn.final", {"turn_id": turn.id, "text": item.text})
         else:
             await self.ask(turn, item.text)
-
-
-async def interrupt_dialogue(floor: Floor) -> None:
-    """Have the dialogue drop what it is doing."""
-    if floor.dialogue is not None:
-        await floor.dialogue.interrupt()

@@ -7,12 +7,12 @@ from vonad.backend import Brief
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.frame import Frame
-from vonad.session.answer import Answer, Told, interrupt_dialogue
+from vonad.session.answer import Answer, Told
 from vonad.session.bargein import BargeIn
 from vonad.session.chain import Chain
 from vonad.session.draft import Draft
 from vonad.session.fallback import Fallback
-from vonad.session.floor import Floor
+from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.interruption import Interruption
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.microphone import EARLY, Microphone
@@ -54,9 +54,17 @@ class Course:
             fall_back=self._fall_back,
         )
         self.answer = Answer(floor, self.mouth, self.draft, told)
+        self.draft.replaced = self.answer.skills.forget
         self.chain = Chain(floor, brief=brief, take=self.answer.take, lost=self._lost)
         self.fallback = Fallback(floor, self.chain, self.mouth, ready=ready, bound=self._bound, close=close)
-        self.interruption = Interruption(floor, self.mouth, past=past, rest=self.go_on, stuck=self.fallback.begin)
+        self.interruption = Interruption(
+            floor,
+            self.mouth,
+            past=past,
+            rest=self.go_on,
+            stuck=self.fallback.begin,
+            review=self.answer.interrupted,
+        )
         self.barge_in = BargeIn(floor, self.mouth, self._barged_in)
         floor.exhausted = self._exhausted
         self.mouth.cut = self.interruption.interrupt
@@ -73,6 +81,7 @@ class Course:
         self._past = past
         self._close = close
         self._reopen = False
+        self._dropped = 0
         self._missed: deque[Frame] | None = None
 
     def begin(self, trigger: Trigger) -> None:
@@ -111,6 +120,7 @@ class Course:
             captured = _continued(tuple(past), captured)
         turn = floor.take(source)
         turn.follow_up = follow_up
+        self._dropped = floor.line.dropped if floor.line is not None else 0
         floor.machine.fire(trigger, State.LISTENING)
         floor.started(turn)
         self.microphone.open(turn, captured)
@@ -160,6 +170,7 @@ class Course:
             self.nothing_said(turn, reason)
             return
         turn.endpoint = reason
+        turn.audio_gap = floor.line is not None and floor.line.dropped > self._dropped
         turn.asked_at = self.microphone.speech_end_at
         self.microphone.close()
         floor.mark(turn, "endpoint")
@@ -195,10 +206,12 @@ class Course:
         await self._floor.begin(turn)
         await self.answer.ask(turn, text)
 
-    def _user_began(self) -> None:
+    def _user_began(self) -> bool:
         """A backend that hears for itself heard somebody speak: while it replies, that is an interruption."""
-        if self._floor.state is State.SPEAKING and self.barge_in.open:
+        breaks_in = self._floor.state is State.SPEAKING and self.barge_in.open
+        if breaks_in:
             self._barged_in("speech", self.barge_in.closed())
+        return breaks_in
 
     def _overheard(self, text: str) -> None:
         self.barge_in.overheard(text)

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 
 from vonad.backend import Dialogue
 from vonad.errors import VonadError
@@ -20,11 +21,14 @@ class Draft:
     """At most one, of the open turn; only where the plan wants it and the backend prepares.
 
     confirmed: the last one asked about was the answer: what waited for that may be done.
+    replaced:  called when another one has taken the place of the one before: what that had asked for is not wanted.
     """
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Floor, replaced: Callable[[], None] = lambda: None) -> None:
         self.confirmed = False
+        self.replaced = replaced
         self._floor = floor
+        self._prepared = False
         self._turn = 0
         self._text: str | None = None
         self._dialogue: Dialogue | None = None
@@ -46,14 +50,14 @@ class Draft:
         drafted = self._of(turn)
         if drafted is not None and words(drafted) == words(answered):
             return
-        self._turn, self._text, self.confirmed = turn.number, answered, False
+        self._turn, self._text, self.confirmed, self._prepared = turn.number, answered, False, False
         self._dialogue = floor.dialogue
         floor.spawn(self._prepare(turn, answered), "prepare")
 
     def settle(self, turn: Turn, final: str) -> bool:
         """Whether what was prepared is the answer to the final words; it is a draft no longer."""
         drafted = self._of(turn)
-        self.confirmed = drafted is not None and usable(self._floor.plan.preemptive, drafted, final)
+        self.confirmed = drafted is not None and self._prepared and usable(self._floor.plan.preemptive, drafted, final)
         self._text = self._dialogue = None
         return self.confirmed
 
@@ -70,6 +74,9 @@ class Draft:
         floor = self._floor
         if floor.turn is turn and self._text == text and floor.dialogue is not None and self._of(turn) is not None:
             await floor.dialogue.prepare(text)
+            if self._text == text:
+                self._prepared = True
+                self.replaced()
 
 
 def usable(strategy: Preemptive, drafted: str, final: str) -> bool:

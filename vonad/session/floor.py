@@ -245,6 +245,7 @@ class Floor:
                 stages=dict(turn.stages),
                 first_audio_ms=turn.first_audio_ms,
                 endpoint=turn.endpoint,
+                audio_gap=turn.audio_gap,
                 usage=dict(turn.usage) if turn.usage else None,
                 degraded=turn.backend != self.plan.backends[0],
             ),
@@ -269,6 +270,7 @@ class Floor:
                 "stages": dict(turn.stages),
                 "first_audio_ms": turn.first_audio_ms,
                 "endpoint": turn.endpoint,
+                "audio_gap": turn.audio_gap,
                 "backend": turn.backend or self.backend,
                 "degraded": (turn.backend or self.backend) != self.plan.backends[0],
                 "stored": stored,
@@ -281,3 +283,9 @@ class Floor:
 
 async def _nothing(turn: Turn) -> None:
     """Nobody wants to know."""
+
+
+async def interrupt_dialogue(floor: Floor) -> None:
+    """Have the dialogue drop what it is doing."""
+    if floor.dialogue is not None:
+        await floor.dialogue.interrupt()

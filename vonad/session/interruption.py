@@ -1,13 +1,14 @@
 """An interruption: takes the right to speak away, throws away what waits to be heard, and only then goes on."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+from vonad.backend import SpeechStarted
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
-from vonad.session.answer import interrupt_dialogue
-from vonad.session.floor import Floor
+from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.machine import State, Trigger
 from vonad.session.mouth import Mouth
+from vonad.session.turn import Turn
 
 ANSWERING = frozenset({State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING})
 """States in which there is something to interrupt."""
@@ -23,6 +24,7 @@ class Interruption:
     past:  forgets what was captured just before now: on a line that hears itself that is our own voice.
     rest:  called when nothing is to follow.
     stuck: told when the backend could not be interrupted.
+    review: shown each interruption, after the output has been cleared.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Interruption:
         past: Callable[[], object],
         rest: Callable[[], None],
         stuck: Callable[[FallbackReason, VonadError], bool],
+        review: Callable[[SpeechStarted], Awaitable[None]],
     ) -> None:
         self._floor = floor
         self._mouth = mouth
         self._past = past
         self._rest = rest
         self._stuck = stuck
+        self._review = review
         self._then: Callable[[], object] | None = None
 
     def before(self, source: str, act: Callable[[Trigger], object], *, idle: Trigger) -> None:
@@ -58,24 +62,26 @@ class Interruption:
             return
         played_ms = self._mouth.played_ms
         turn.heard = self._mouth.silence()
+        turn.outcome = "superseded" if source == "wake" else "interrupted"
         self._then = then
-        floor.machine.fire(Trigger.INTERRUPT, State.INTERRUPTED, reason=source)
-        floor.spawn(self._flush(source, played_ms), "flush", outlives_turn=True)
         floor.metrics.interruptions += 1
-        floor.finish(turn, "superseded" if source == "wake" else "interrupted")
+        floor.spawn(self._flush(turn, source, played_ms), "flush", outlives_turn=True)
+        floor.machine.fire(Trigger.INTERRUPT, State.INTERRUPTED, reason=source)
 
     def nothing_follows(self) -> None:
         """Of an interruption that is under way."""
         self._then = None
 
-    async def _flush(self, source: str, played_ms: int) -> None:
+    async def _flush(self, turn: Turn, source: str, played_ms: int) -> None:
         floor = self._floor
-        epoch = floor.machine.epoch
+        epoch = turn.number
         ends = floor.clock.monotonic() + floor.means.limits.flush_s
         if floor.line is not None:
             await self._clear()
             if not floor.line.capabilities.full_duplex:
                 self._past()
+        if floor.turn is turn and turn.outcome is not None:
+            floor.finish(turn, turn.outcome)
         floor.tell("playback.cleared", {"played_ms": played_ms}, turn=epoch)
         floor.tell("interruption", {"source": source, "reason": source, "played_ms": played_ms}, turn=epoch)
         stuck = await self._silenced(max(SHORTEST_S, ends - floor.clock.monotonic()))
@@ -87,6 +93,8 @@ class Interruption:
                 self._rest()
         if stuck is not None:
             self._stuck("interrupted", stuck)
+        elif not floor.over:
+            await self._review(SpeechStarted(epoch))
 
     async def _clear(self) -> None:
         floor = self._floor

@@ -1,9 +1,14 @@
 """Metrics: what a session counts, for the event that ends it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
 from vonad.session.turn import Outcome, Turn
+from vonad.skills.desk import End
+
+COUNTED: Mapping[End, str] = {"done": "ok", "failed": "failed", "rejected": "failed", "timeout": "timed_out"}
+"""How a skill call ended → what it is counted as."""
 
 
 @dataclass(slots=True)
@@ -26,10 +31,12 @@ class Metrics:
         if turn.first_audio_ms is not None and turn.source != "say":
             self.first_audio_ms.append(turn.first_audio_ms)
 
-    def skill(self, code: str, *, ok: bool) -> None:
-        """A skill call has ended."""
+    def skill(self, end: End) -> None:
+        """An attempt has ended. One that waits for the user's yes has neither succeeded nor failed."""
         self.skills["attempts"] += 1
-        self.skills["ok" if ok else "timed_out" if code == "skill_timeout" else "failed"] += 1
+        counted = COUNTED.get(end)
+        if counted is not None:
+            self.skills[counted] += 1
 
     def told(self) -> dict[str, object]:
         """JSON-able."""

@@ -7,13 +7,14 @@ from vonad.backend import SkillRequest
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.session.confirmation import Confirmation
-from vonad.session.floor import Floor
+from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.machine import State, Trigger
 from vonad.session.means import phrase
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Outcome, Turn
 from vonad.skill import SkillCall
 from vonad.skills.desk import Settled
+from vonad.skills.pending import Pending
 
 REASONS: Mapping[str, FallbackReason] = {"skill_timeout": "tool_timeout", "skill_failed": "tool_failed"}
 """How a skill ended → why another backend could take over."""
@@ -40,23 +41,28 @@ class Skills:
         self._apologise = apologise
         self._fall_back = fall_back
         self._early: list[SkillRequest] = []
+        self._drafted: set[str] = set()
 
     def request(self, turn: Turn, wish: SkillRequest) -> None:
         """The dialogue wants a skill run."""
-        if wish.early and not turn.asked and self._floor.means.desk.risk(wish.call.name) != "read":
-            self._early.append(wish)
-        else:
+        if not wish.early or turn.asked:
             self._begin(turn, wish.call)
+        elif self._floor.means.desk.risk(wish.call.name) == "read":
+            self._drafted.add(wish.call.id)
+            self._begin(turn, wish.call)
+        else:
+            self._early.append(wish)
 
     def release(self, turn: Turn) -> None:
         """The prepared answer is the answer: what waited for that runs now."""
-        early, self._early = self._early, []
+        early = self._early
+        self.forget()
         for wish in early:
             self._begin(turn, wish.call)
 
     def forget(self) -> None:
-        """The prepared answer is none."""
-        self._early = []
+        """Nothing is a part of a prepared answer any more: what waited is not wanted."""
+        self._early, self._drafted = [], set()
 
     def confirmed(self, turn: Turn, text: str) -> bool:
         """Whether this text answers a question that a skill waits on; then what comes of it is the turn's answer."""
@@ -95,9 +101,9 @@ class Skills:
             confirmed=confirmed,
         )
         outcome = settled.outcome
-        floor.metrics.skill(outcome.code, ok=outcome.ok)
+        floor.metrics.skill(settled.end)
         turn.running_skills -= 1
-        if floor.turn is not turn or floor.over:
+        if floor.turn is not turn or floor.over or turn.outcome is not None:
             return
         floor.mark(turn, "skill")
         if outcome.code == "budget_exceeded":
@@ -121,7 +127,8 @@ class Skills:
         floor = self._floor
         outcome = settled.outcome
         if settled.confirm is not None:
-            self.confirmation.asked(settled.confirm)
+            self._ask(turn, settled.confirm)
+            return
         if settled.follow_up is not None:
             turn.follow_up = settled.follow_up
         if not outcome.ok:
@@ -137,6 +144,16 @@ class Skills:
                 self.say_unsaid(turn)
         elif floor.dialogue is not None:
             await floor.dialogue.answer(call.id, outcome)
+
+    def _ask(self, turn: Turn, pending: Pending) -> None:
+        """The house asks, in its own words: no model gets to put the question, or to answer it."""
+        floor = self._floor
+        self.confirmation.asked(pending)
+        turn.follow_up, turn.outcome = True, "completed"
+        if floor.state is State.EXECUTING_SKILL:
+            floor.machine.fire(Trigger.SKILLS_SETTLED, State.SPEAKING if self._mouth.sounded else State.PROCESSING)
+        floor.spawn(interrupt_dialogue(floor), "interrupt")
+        self._mouth.own_words(turn, pending.prompt)
 
     def say_unsaid(self, turn: Turn) -> None:
         """No backend will say what the skills had to say: the house does."""
