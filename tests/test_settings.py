@@ -12,7 +12,7 @@ Write = Callable[..., Path]
 NAME = "a name here is made of a-z, 0-9, _ and -, at most 64 of them"
 TABLES = (
     "known here: backends, engines, frontends, history, log, mqtt, node, policy, satellites, session, skills, "
-    "transports, wake, web"
+    "sounds, transports, wake, web"
 )
 CANARY = "canary-7f3a"
 
@@ -43,7 +43,7 @@ def ok(path: Path | None, **environ: str) -> Settings:
 def test_without_a_file_the_defaults_are_a_whole_configuration():
     settings = ok(None, HOME="/nonexistent")
     assert settings.transports["local"].kind == "local_audio"
-    assert set(settings.engines) == {"silero", "microwakeword", "pocketsphinx", "sentences", "espeak"}
+    assert set(settings.engines) == {"silero", "microwakeword", "pocketsphinx", "sentences", "sentences_turn", "espeak"}
     assert set(settings.skills) == {"clock", "words"}
     assert settings.session.backends == ["bridge"]
     assert (settings.mqtt.port, settings.web.port, settings.history.retention_days) == (1883, 8470, 30)
