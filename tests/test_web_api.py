@@ -76,7 +76,7 @@ async def test_a_satellite_can_be_woken_asked_told_and_silenced(client, web):
     assert (await client.post("/api/satellites/desk/say", json={"text": "hello"})).status_code == 202
     said = await client.post("/api/satellites/desk/say?wait=3", json={"text": "hello", "id": "mine"})
     assert said.status_code == 200
-    assert said.json() == {"id": "mine", "ok": True, "reason": ""}
+    assert said.json() == {"id": "mine", "ok": True, "reason": "", "state": "finished"}
     assert (await client.post("/api/satellites/desk/stop")).json() == {"stopped": True}
 
 

@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 
-from vonad import Event, SessionView, SystemClock, VonadError, Wake
+from vonad import SessionView, SystemClock, VonadError, Wake
 from vonad.bus import Bus
+from vonad.history import SkillRun
+from vonad.plan import AS_SET
+from vonad.views import AnnouncementView
 from vonad.web.api import build_app
 from vonad.web.events import Events
 from vonad.web.server import serve_web
+from vonad.why import Step, Why
 
 
 def view(session_id: str, **changes) -> SessionView:
@@ -40,16 +44,21 @@ class FakeSessions:
         self.views = {"s1": view("s1")}
         self.asked: list[tuple[str, str]] = []
         self.slow = False
+        self.created: list[dict[str, object]] = []
+        self.options: list[tuple[str, bool | None]] = []
+        self.injected: list[tuple[str, object, str]] = []
 
-    async def create(self, *, satellite=None, initial_turn="defer", text=None, backend=None):
+    async def create(self, *, satellite=None, initial_turn="defer", text=None, overrides=AS_SET, resume=None):
+        self.created.append({"overrides": overrides, "resume": resume})
         if satellite not in (None, "desk"):
             raise VonadError("not_found", f"no satellite {satellite!r}; there is: desk")
         self.views["s2"] = view("s2", satellite=satellite)
         return self.views["s2"]
 
-    async def start_turn(self, session_id, text):
+    async def start_turn(self, session_id, text, *, on_busy="refuse", follow_up=None):
         await self.read(session_id)
-        if text == "busy":
+        self.options.append((on_busy, follow_up))
+        if text == "busy" and on_busy == "refuse":
             raise VonadError("session_busy", f"session {session_id} is answering", retryable=True, retry_after_ms=1500)
         self.asked.append((session_id, text))
         return SimpleNamespace(id=f"{session_id}-1")
@@ -70,6 +79,22 @@ class FakeSessions:
     async def interrupt(self, session_id):
         await self.read(session_id)
         raise VonadError("session_not_running", f"session {session_id} has no running turn")
+
+    async def inject(self, session_id, event, mode="queue"):
+        await self.read(session_id)
+        self.injected.append((session_id, event, mode))
+        return {"queue": "queued", "steer": "steered", "interrupt": "interrupted"}[mode]
+
+    async def compact(self, session_id):
+        await self.read(session_id)
+        return 4000, 900
+
+    @contextmanager
+    def subscribe(self, session_id=None, *, limit=1000):
+        with self.bus.subscribe(limit=limit, session_id=session_id) as subscription:
+            if session_id is not None and self.views[session_id].state == "closed":
+                subscription.close()
+            yield subscription
 
     async def read(self, session_id):
         if session_id not in self.views:
@@ -93,6 +118,9 @@ class FakeHouse:
         self.refused: list[tuple[str, str]] = []
         self.errors: list[str] = []
         self.said: list[str] = []
+        self.announced: dict[str, AnnouncementView] = {}
+        self.say_options: dict[str, object] = {}
+        self.kept = 0
         self.deleted: dict[str, object] = {}
         self.refuse_next = ""
         self.is_ready = True
@@ -113,14 +141,39 @@ class FakeHouse:
     def error(self, code, message, *, op, satellite=None, id=None):
         self.errors.append(message)
 
-    async def text(self, satellite, text, *, id=None):
+    async def text(self, satellite, text, *, id=None, on_busy="refuse"):
+        if text == "busy" and on_busy == "refuse":
+            raise VonadError("session_busy", f"{satellite} is answering")
         return SimpleNamespace(id="s2-1")
 
-    def say(self, satellite, text, *, id=None, priority=0, interrupt=False):
+    def say(self, satellite, text, *, id=None, priority=0, durable=False, **options):
         self.said.append(text)
-        if text != "never":
-            self.bus.publish(Event("say.finished", {"id": id or "a1", "ok": True}, satellite))
-        return id or "a1"
+        self.say_options = {"priority": priority, "durable": durable, **options}
+        state = {"never": "queued", "unheard": "failed"}.get(text, "finished")
+        reason = "the speaker is gone" if state == "failed" else ""
+        name = id or "a1"
+        self.announced[name] = AnnouncementView(
+            name, satellite, text, state, reason, priority=priority, durable=durable
+        )
+        return name
+
+    def announcement(self, id):
+        if id not in self.announced:
+            raise VonadError("not_found", f"no announcement {id!r} of late")
+        return self.announced[id]
+
+    async def wait_said(self, id, seconds):
+        announcement = self.announcement(id)
+        if announcement.state == "queued":
+            why = f"announcement {id!r} is still queued after {seconds:g} s"
+            raise VonadError("timeout", why, details={"id": id})
+        return announcement
+
+    def cancel_say(self, id):
+        return self.announcement(id).state == "queued"
+
+    async def says_kept(self):
+        self.kept += 1
 
     def stop(self, satellite):
         return True
@@ -134,6 +187,43 @@ class FakeHouse:
         if turn_id != "s1-1":
             raise VonadError("not_found", f"no turn {turn_id!r}")
         return Past()
+
+    async def why(self, turn_id="last"):
+        if turn_id not in ("s1-1", "last"):
+            raise VonadError("not_found", f"no turn {turn_id!r}")
+        steps = (
+            Step("speech", 1000.0, 1000.0, "the user"),
+            Step("endpoint", 1200.0, 200.0, "endpointing"),
+            Step("agent_first_token", 2000.0, 800.0, "bridge: agent"),
+        )
+        attempt = SkillRun(
+            call_id="k1",
+            name="clock",
+            risk="read",
+            arguments="{}",
+            ts="2025-11-21T00:00:00.000Z",
+            outcome="done",
+            duration_ms=3.25,
+            detail="a\x1b[2Jb",
+        )
+        return Why(
+            turn_id="s1-1",
+            session_id="s1",
+            satellite="desk",
+            ts="2025-11-21T00:00:00.000Z",
+            source="voice",
+            outcome="completed",
+            transcript="what time\x1b is it",
+            backend="bridge",
+            degraded=True,
+            audio_gap=True,
+            endpoint="semantic",
+            first_audio_ms=420.0,
+            total_ms=2000.0,
+            steps=steps,
+            slowest=steps[2],
+            attempts=(attempt,),
+        )
 
     async def wakes(self, *, limit=50):
         return [{"satellite": "desk", "accepted": True}]
@@ -205,7 +295,8 @@ def unserved() -> tuple[Served, httpx.AsyncClient]:
     """A fake house and a client that talks to its application directly, as if through the socket."""
     bus = Bus("test", SystemClock())
     world = Served(Path(), 0, FakeHouse(bus), FakeSessions(bus), bus)
-    app = build_app(SimpleNamespace(sessions=world.sessions, house=world.house), Events(lambda limit: bus.subscribe()))
+    events = Events(lambda session_id, limit: world.sessions.subscribe(session_id, limit=limit))
+    app = build_app(SimpleNamespace(sessions=world.sessions, house=world.house), events)
     return world, httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://vonad", timeout=10)
 
 

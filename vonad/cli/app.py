@@ -21,6 +21,7 @@ HOMES: Mapping[str, str] = {
     "sessions": "house",
     "skills": "house",
     "history": "history",
+    "why": "why",
     "transcribe": "speech",
     "speak": "speech",
 }

@@ -10,7 +10,9 @@ from typing import TypeVar
 from vonad.clock import SystemClock
 from vonad.daemon import DATABASE
 from vonad.directories import directories
+from vonad.errors import VonadError
 from vonad.history import Journal, open_journal
+from vonad.why import why as explain
 
 T = TypeVar("T")
 
@@ -31,6 +33,19 @@ def wakes(limit: int) -> list[dict[str, object]]:
         return [asdict(view) for view in await journal.wakes(limit=limit)]
 
     return _opened(read, nothing=[])
+
+
+def why(turn_id: str) -> dict[str, object]:
+    """Where a turn's time went; `last` is the latest. Raises not_found."""
+
+    async def read(journal: Journal) -> dict[str, object] | None:
+        told = asdict(explain(await journal.turn(turn_id)))
+        return {**told, "steps": list(told["steps"]), "attempts": list(told["attempts"])}
+
+    told = _opened(read, nothing=None)
+    if told is None:
+        raise VonadError("not_found", "nothing was said yet: there is no turn to explain", op="why")
+    return told
 
 
 def everything() -> list[dict[str, object]]:

@@ -46,11 +46,15 @@ def _print_rich(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
-def _cell(value: object) -> str:
+def plain(text: str) -> str:
     """On one line, without anything a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return "".join(char if char.isprintable() else " " for char in text) or "-"
+    return plain(text) or "-"

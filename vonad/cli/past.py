@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from vonad.cli.client import Daemon, NoDaemon, record, records
+from vonad.cli.client import Daemon, NoDaemon, record, records, segment
 
 
 def turns(limit: int, search: str | None, satellite: str | None) -> list[dict[str, object]]:
@@ -26,6 +26,17 @@ def wakes(limit: int) -> list[dict[str, object]]:
         from vonad.cli import database
 
         return database.wakes(limit)
+
+
+def why(turn_id: str) -> dict[str, object]:
+    """Where a turn's time went; `last` is the latest."""
+    try:
+        with Daemon() as daemon:
+            return record(daemon.get(f"/api/turns/{segment(turn_id)}/why"))
+    except NoDaemon:
+        from vonad.cli import database
+
+        return database.why(turn_id)
 
 
 def everything() -> Iterator[object]:

@@ -23,8 +23,8 @@ READERS = 32
 WAITING = 256
 """Events that wait for one reader; a slower one is told that some are gone."""
 
-Subscribe = Callable[[int], AbstractContextManager[Subscription]]
-"""Events from now on; how many may wait."""
+Subscribe = Callable[[str | None, int], AbstractContextManager[Subscription]]
+"""Events from now on, of one session or of all; how many may wait."""
 
 
 class Events:
@@ -39,7 +39,7 @@ class Events:
     async def remember(self) -> None:
         """Keep the latest events, until cancelled."""
         while True:
-            with self._subscribe(4 * REMEMBERED) as events:
+            with self._subscribe(None, 4 * REMEMBERED) as events:
                 async for event in events:
                     self._latest.append(event)
 
@@ -59,7 +59,7 @@ class Events:
         """The stream's pieces."""
         self._readers += 1
         try:
-            with self._subscribe(WAITING) as live:
+            with self._subscribe(session_id, WAITING) as live:
                 yield b": vonad\nretry: 2000\n\n"
                 # What was published before we subscribed has already woken `remember`: one step lets it file that.
                 await asyncio.sleep(0)
@@ -67,8 +67,7 @@ class Events:
                 for event in self._missed(session_id, after):
                     seen = event.seq
                     yield _piece(event)
-                ended = False
-                while not ended:
+                while True:
                     try:
                         async with asyncio.timeout(HEARTBEAT_S):
                             event = await anext(live)
@@ -77,11 +76,8 @@ class Events:
                         continue
                     except StopAsyncIteration:
                         return
-                    if event.type != "events_dropped" and session_id not in (None, event.session_id):
-                        continue
                     if event.seq > seen:
                         yield _piece(event)
-                    ended = session_id is not None and event.type == "session.closed"
         finally:
             self._readers -= 1
 

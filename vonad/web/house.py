@@ -9,10 +9,11 @@ from fastapi.responses import StreamingResponse
 
 from vonad.errors import VonadError
 from vonad.service import Service
+from vonad.web.asked import Time
 from vonad.web.events import Events, EventStream
 from vonad.web.gate import over_socket
-from vonad.web.sessions import LastEventId
-from vonad.web.shapes import Deleted, Health, Past, Plugin, Ready, Reloaded, Skill, Time
+from vonad.web.sessions import LastEventId, Wait
+from vonad.web.shapes import Cancelled, Deleted, Health, Past, Plugin, Ready, Reloaded, Say, Skill, Why
 
 Many = Annotated[int, Query(ge=1, le=1000)]
 Before = Annotated[Time | None, Query(description="only what is older than this: ISO 8601, or seconds since 1970")]
@@ -59,13 +60,28 @@ def routes(service: Service, events: Events) -> APIRouter:
 
     @router.get("/api/turns/{turn_id}", tags=["history"])
     async def turn(turn_id: str) -> object:
-        """All that is known about one turn."""
+        """All that is known about one turn; `last` is the latest."""
         return await house.turn(turn_id)
+
+    @router.get("/api/turns/{turn_id}/why", response_model=Why, tags=["history"])
+    async def why(turn_id: str) -> object:
+        """Where a turn's time went, stage by stage, and who was slow; `last` is the latest."""
+        return await house.why(turn_id)
 
     @router.get("/api/wakes", tags=["history"])
     async def wakes(limit: Many = 20) -> object:
         """The latest wakes, accepted or refused, the oldest first."""
         return await house.wakes(limit=limit)
+
+    @router.get("/api/announcements/{id}", response_model=Say, tags=["house"])
+    async def announcement(id: str, wait: Wait = None) -> object:
+        """One of the latest announcements, or with `wait` once it is over."""
+        return house.announcement(id) if wait is None else await house.wait_said(id, wait)
+
+    @router.delete("/api/announcements/{id}", response_model=Cancelled, tags=["house"])
+    async def cancel(id: str) -> object:
+        """Do not say it, or no further."""
+        return Cancelled(cancelled=house.cancel_say(id))
 
     @router.get("/api/skills", response_model=list[Skill], tags=["house"])
     async def skills() -> object:

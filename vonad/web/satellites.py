@@ -1,6 +1,5 @@
 """/api/satellites: what can be asked of a room."""
 
-import asyncio
 import time
 from typing import Annotated
 
@@ -9,19 +8,9 @@ from fastapi import APIRouter, Path, Response
 from vonad.errors import VonadError
 from vonad.plan import REFUSALS, SATELLITE_ID, Wake
 from vonad.service import Service
+from vonad.web.asked import Announcement, Spoken, WakeUp
 from vonad.web.sessions import Wait
-from vonad.web.shapes import (
-    Announcement,
-    Queued,
-    Reply,
-    Said,
-    Satellite,
-    Spoken,
-    Stopped,
-    TurnStarted,
-    WakeUp,
-    Woken,
-)
+from vonad.web.shapes import Queued, Reply, Said, Satellite, Stopped, TurnStarted, Woken
 
 REFUSED_AS = {"unknown_satellite": "not_found", "rate": "rate_limited", "overload": "overload"}
 """Reasons of refusal that HTTP has a word of its own for; any other is wake_refused."""
@@ -57,7 +46,7 @@ def routes(service: Service) -> APIRouter:
     @router.post("/{satellite}/text", status_code=202, response_model=TurnStarted | Reply)
     async def text(satellite: SatelliteId, said: Spoken, response: Response, wait: Wait = None) -> object:
         """A turn as if spoken, answered aloud: 202 at once, or with `wait` 200 and the reply."""
-        started = await house.text(satellite, said.text, id=said.id)
+        started = await house.text(satellite, said.text, id=said.id, on_busy=said.on_busy)
         if wait is None:
             return TurnStarted(turn_id=started.id)
         response.status_code = 200
@@ -66,23 +55,25 @@ def routes(service: Service) -> APIRouter:
     @router.post("/{satellite}/say", status_code=202, response_model=Said | Queued)
     async def say(satellite: SatelliteId, wanted: Announcement, response: Response, wait: Wait = None) -> object:
         """Queue an announcement: 202 at once, or with `wait` 200 when it has been played."""
-        with house.events(limit=100) as events:
-            queued = house.say(
-                satellite, wanted.text, id=wanted.id, priority=wanted.priority, interrupt=wanted.interrupt
-            )
-            if wait is None:
-                return Queued(id=queued)
-            response.status_code = 200
-            try:
-                async with asyncio.timeout(wait):
-                    async for event in events:
-                        if event.type == "say.finished" and event.data.get("id") == queued:
-                            return Said.model_validate({"reason": "", **event.data})
-            except TimeoutError:
-                pass
-        raise VonadError(
-            "timeout", f"announcement {queued!r} was not finished within {wait:g} s", op="say", details={"id": queued}
+        queued = house.say(
+            satellite,
+            wanted.text,
+            id=wanted.id,
+            priority=wanted.priority,
+            interrupt=wanted.interrupt,
+            interruptible=wanted.interruptible,
+            preannounce=wanted.preannounce,
+            durable=wanted.durable,
+            style=None if wanted.style is None else wanted.style.wanted(),
+            volume=wanted.volume,
         )
+        if wanted.durable:
+            await house.says_kept()
+        if wait is None:
+            return Queued(id=queued)
+        response.status_code = 200
+        said = await house.wait_said(queued, wait)
+        return Said(id=said.id, ok=said.state == "finished", reason=said.reason, state=said.state)
 
     @router.post("/{satellite}/stop", response_model=Stopped)
     async def stop(satellite: SatelliteId) -> object:

@@ -39,7 +39,7 @@ async def serve_web(
     A port that is taken is a warning; the socket is always there. Raises invalid_state when another daemon answers
     on it, OSError when its directory is unusable.
     """
-    events = Events(lambda limit: service.house.events(limit=limit))
+    events = Events(lambda session_id, limit: service.sessions.subscribe(session_id, limit=limit))
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(listen_unix(socket_path))]
         if settings.web.enabled:

@@ -4,9 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
+from vonad.plan import ContextEvent
 from vonad.service import Service
+from vonad.web.asked import Injected, NewSession, NewTurn
 from vonad.web.events import Events, EventStream
-from vonad.web.shapes import NewSession, NewTurn, Reply, Session, TurnStarted
+from vonad.web.shapes import Acknowledged, Compacted, Reply, Session, TurnStarted
 
 LONGEST_WAIT_S = 300.0
 
@@ -26,7 +28,11 @@ def routes(service: Service, events: Events) -> APIRouter:
     async def create(wanted: NewSession) -> object:
         """Open a session; with `run_immediately` its first turn begins, from `text` or by opening the microphone."""
         return await sessions.create(
-            satellite=wanted.satellite, initial_turn=wanted.initial_turn, text=wanted.text, backend=wanted.backend
+            satellite=wanted.satellite,
+            initial_turn=wanted.initial_turn,
+            text=wanted.text,
+            overrides=wanted.overrides(),
+            resume=wanted.resume,
         )
 
     @router.get("", response_model=list[Session])
@@ -43,8 +49,8 @@ def routes(service: Service, events: Events) -> APIRouter:
 
     @router.post("/{session_id}/turns", status_code=202, response_model=TurnStarted | Reply)
     async def turn(session_id: str, said: NewTurn, response: Response, wait: Wait = None) -> object:
-        """Say something: 202 at once, or with `wait` 200 and the reply. A busy session answers session_busy."""
-        started = await sessions.start_turn(session_id, said.text)
+        """Say something: 202 at once, or with `wait` 200 and the reply. On `on_busy: "queue"` one turn may wait."""
+        started = await sessions.start_turn(session_id, said.text, on_busy=said.on_busy, follow_up=said.follow_up)
         if wait is None:
             return TurnStarted(turn_id=started.id, session_id=session_id)
         response.status_code = 200
@@ -54,6 +60,18 @@ def routes(service: Service, events: Events) -> APIRouter:
     async def interrupt(session_id: str) -> None:
         """Cut the running turn short."""
         await sessions.interrupt(session_id)
+
+    @router.post("/{session_id}/inject", response_model=Acknowledged)
+    async def inject(session_id: str, told: Injected) -> object:
+        """Make something known to the conversation: with the next turn, into the running one, or in its place."""
+        event = ContextEvent(source=told.source, payload=told.payload, spoken_summary=told.spoken_summary)
+        return Acknowledged(happened=await sessions.inject(session_id, event, told.mode))
+
+    @router.post("/{session_id}/compact", response_model=Compacted)
+    async def compact(session_id: str) -> object:
+        """Sum up what was said, but for the last exchanges."""
+        before, after = await sessions.compact(session_id)
+        return Compacted(before=before, after=after)
 
     @router.delete("/{session_id}", status_code=204)
     async def archive(session_id: str) -> None:

@@ -1,99 +1,6 @@
-"""What goes in and out as JSON, as the API's description shows it. Unknown keys are refused."""
+"""What comes out as JSON, as the API's description shows it."""
 
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-
-LONGEST_TEXT = 16_384
-"""Characters of something said: what MQTT takes as well."""
-
-
-def _has_words(text: str) -> str:
-    if not text.strip():
-        raise ValueError("there are no words in it")
-    return text
-
-
-def _time(value: object) -> object:
-    """Seconds since 1970, or ISO 8601; without a zone it is UTC."""
-    for read in (_iso, _epoch):
-        with suppress(ValueError, TypeError, OverflowError, OSError):
-            return read(value)
-    raise ValueError("a time is seconds since 1970, or ISO 8601")
-
-
-def _iso(value: object) -> datetime:
-    if not isinstance(value, str):
-        raise TypeError
-    ts = datetime.fromisoformat(value)
-    return ts if ts.tzinfo else ts.replace(tzinfo=UTC)
-
-
-def _epoch(value: object) -> datetime:
-    """In a query also numbers are strings."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError
-    return datetime.fromtimestamp(float(value), UTC)
-
-
-Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_has_words)]
-RequestId = Annotated[str, Field(min_length=1, max_length=128)]
-Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=float | str)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-class Asked(BaseModel):
-    """A request's body."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class NewSession(Asked):
-    """A session without a satellite is text only: nothing is played."""
-
-    satellite: Name | None = None
-    initial_turn: Literal["run_immediately", "defer"] = "defer"
-    text: Text | None = Field(default=None, description="what the first turn answers")
-    backend: Name | None = None
-
-
-class NewTurn(Asked):
-    """Something the user says."""
-
-    text: Text
-
-
-class WakeUp(Asked):
-    """Opens the microphone; with `text` the turn starts from text. `phrase` marks a detector's wake."""
-
-    id: RequestId | None = Field(default=None, description="an id seen in the last 60 s is a duplicate")
-    phrase: Name | None = None
-    score: Annotated[float, Field(ge=0, le=1)] | None = None
-    ts: Time | None = Field(default=None, description="seconds since 1970, or ISO 8601")
-    age_ms: Annotated[Finite, Field(ge=0)] | None = None
-    expires_s: Annotated[Finite, Field(gt=0)] | None = None
-    backend: Name | None = None
-    text: Text | None = None
-    follow_up: bool | None = None
-
-
-class Spoken(Asked):
-    """A turn as if spoken at the satellite, answered aloud."""
-
-    text: Text
-    id: RequestId | None = None
-
-
-class Announcement(Asked):
-    """Spoken at the satellite when it is its turn; `interrupt` cuts what plays."""
-
-    text: Text
-    id: RequestId | None = None
-    priority: Annotated[int, Field(ge=-100, le=100)] = 0
-    interrupt: bool = False
+from pydantic import BaseModel, ConfigDict
 
 
 class Answer(BaseModel):
@@ -103,7 +10,9 @@ class Answer(BaseModel):
 
 
 class Session(Answer):
-    """A session as it is now."""
+    """A session as it is now. tokens: what its turns took; degraded: another backend than the first answers; reason:
+    why it was closed.
+    """
 
     session_id: str
     conversation_id: str
@@ -113,6 +22,8 @@ class Session(Answer):
     backend: str
     created: str
     degraded: bool
+    tokens: int
+    reason: str
     last_transcript: str
     last_reply: str
 
@@ -122,6 +33,19 @@ class TurnStarted(Answer):
 
     turn_id: str
     session_id: str | None = None
+
+
+class Acknowledged(Answer):
+    """What became of an injected event: queued, steered or interrupted."""
+
+    happened: str
+
+
+class Compacted(Answer):
+    """About how many tokens the conversation was, and is."""
+
+    before: int
+    after: int
 
 
 class Reply(Answer):
@@ -161,11 +85,30 @@ class Queued(Answer):
 
 
 class Said(Answer):
-    """The announcement is over; ok: it was played to its end."""
+    """The announcement is over; ok: it was played to its end; state: finished, cancelled or failed."""
 
     id: str
     ok: bool
     reason: str
+    state: str
+
+
+class Say(Answer):
+    """An announcement; state: queued, playing, finished, cancelled or failed; reason: why."""
+
+    id: str
+    satellite: str
+    text: str
+    state: str
+    reason: str
+    priority: int
+    durable: bool
+
+
+class Cancelled(Answer):
+    """Whether it was not over before."""
+
+    cancelled: bool
 
 
 class Stopped(Answer):
@@ -186,6 +129,49 @@ class Past(Answer):
     heard: str | None
     outcome: str | None
     skills: object
+
+
+class Step(Answer):
+    """From one stage of a turn to the next. at_ms: when it was reached; owner: whose time it was."""
+
+    stage: str
+    at_ms: float
+    took_ms: float
+    owner: str
+
+
+class Attempt(Answer):
+    """An attempt to run a skill."""
+
+    call_id: str
+    name: str
+    risk: str
+    arguments: str
+    ts: str
+    outcome: str
+    duration_ms: float | None
+    detail: str | None
+
+
+class Why(Answer):
+    """Where a turn's time went. slowest: what was waited for longest; audio_gap: some of its sound was lost."""
+
+    turn_id: str
+    session_id: str
+    satellite: str | None
+    ts: str
+    source: str
+    outcome: str | None
+    transcript: str | None
+    backend: str | None
+    degraded: bool
+    audio_gap: bool
+    endpoint: str | None
+    first_audio_ms: float | None
+    total_ms: float
+    steps: list[Step]
+    slowest: Step | None
+    attempts: list[Attempt]
 
 
 class Skill(Answer):
