@@ -1,6 +1,5 @@
 """The course of a session: from listening to answering to rest, and on to whatever waits."""
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from vonad.backend import Brief
@@ -15,13 +14,12 @@ from vonad.session.fallback import Fallback
 from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.interruption import Interruption
 from vonad.session.machine import Change, State, Trigger
-from vonad.session.microphone import EARLY, Microphone
+from vonad.session.microphone import Microphone
 from vonad.session.mouth import Mouth
+from vonad.session.own_turns import OwnTurns
+from vonad.session.resumption import Resumption
 from vonad.session.turn import Source, Turn
 from vonad.session.watch import Watch
-
-SPOKEN = frozenset({"voice", "follow_up"})
-"""Sources of turns that come in as sound."""
 
 
 class Course:
@@ -55,6 +53,8 @@ class Course:
         )
         self.answer = Answer(floor, self.mouth, self.draft, told)
         self.draft.replaced = self.answer.skills.forget
+        self.own_turns = OwnTurns(floor, self.mouth, self.microphone)
+        self.resumption = Resumption(floor, self.microphone, self.answer.skills)
         self.chain = Chain(floor, brief=brief, take=self.answer.take, lost=self._lost)
         self.fallback = Fallback(floor, self.chain, self.mouth, ready=ready, bound=self._bound, close=close)
         self.interruption = Interruption(
@@ -80,9 +80,7 @@ class Course:
         self._floor = floor
         self._past = past
         self._close = close
-        self._reopen = False
         self._dropped = 0
-        self._missed: deque[Frame] | None = None
 
     def begin(self, trigger: Trigger) -> None:
         """What the session was opened for."""
@@ -92,13 +90,13 @@ class Course:
             floor.machine.fire(trigger, State.IDLE)
             trigger = Trigger.SAY
         if greets:
-            self._greet(trigger, plan.greeting or "", listen=plan.purpose == "listen")
+            self.own_turns.greet(trigger, plan.greeting or "", listen=plan.purpose == "listen")
         elif plan.purpose == "listen":
             self.listen(trigger, "voice")
         elif plan.purpose == "text":
             self.take_text(trigger, plan.text or "")
         elif plan.purpose == "say" and len(self.mouth.announcements):
-            self.announce(trigger)
+            self.own_turns.announce(trigger)
         elif floor.state is not State.IDLE:
             floor.machine.fire(trigger, State.IDLE)
 
@@ -128,29 +126,19 @@ class Course:
 
     async def hear(self, frame: Frame) -> None:
         """A captured frame that is wanted."""
-        state = self._floor.machine.state
         if self.mouth.chime.overheard:
             return
-        if self._missed is not None:
-            self._missed.append(frame)
-        elif state is State.LISTENING:
+        if self.resumption.keeping:
+            self.resumption.keep(frame)
+        elif self._floor.machine.state is State.LISTENING:
             await self.microphone.hear(frame)
-        elif state is State.FALLING_BACK:
-            self._missed = deque((frame,), EARLY)
         else:
             await self.barge_in.hear(frame)
 
     @property
     def attentive(self) -> bool:
         """Whether frames are wanted."""
-        floor = self._floor
-        state = floor.machine.state
-        if state is State.LISTENING or self.barge_in.open:
-            return True
-        if state is not State.FALLING_BACK:
-            return False
-        turn = floor.turn  # what is said meanwhile is for the next backend
-        return turn is not None and turn.endpoint is None and turn.source in SPOKEN
+        return self._floor.machine.state is State.LISTENING or self.barge_in.open or self.resumption.wanted
 
     def entered(self, change: Change) -> None:
         """The session has changed its state."""
@@ -241,34 +229,6 @@ class Course:
             self._floor.tell_error(error, "budget")
             self.answer.apologise(turn, "budget_exceeded")
 
-    # What the house says of itself
-
-    def _greet(self, trigger: Trigger, text: str, *, listen: bool) -> None:
-        """Say this, the house's, in a turn of its own; then perhaps listen."""
-        turn = self._floor.take("greeting")
-        turn.follow_up = listen
-        self._floor.machine.fire(trigger, State.SPEAKING)
-        self._floor.started(turn)
-        self.mouth.own_words(turn, text)
-
-    def announce(self, trigger: Trigger) -> None:
-        """Say what waits first, in a turn of its own."""
-        announcement = self.mouth.announcements.next()
-        if announcement is None:
-            return
-        open_turn = self._floor.turn
-        if open_turn is not None:  # a microphone that nobody has spoken into: it opens again afterwards
-            self._reopen = True
-            self.microphone.close()
-            self._floor.finish(open_turn, "superseded")
-            self._floor.spawn(interrupt_dialogue(self._floor), "interrupt")
-        turn = self._floor.take("say")
-        turn.request_id = announcement.id
-        self.mouth.announcing = announcement
-        self._floor.machine.fire(trigger, State.SPEAKING)
-        self._floor.started(turn)
-        self.mouth.own_words(turn, announcement.text)
-
     # After the reply
 
     def _reply_over(self, turn: Turn) -> None:
@@ -276,7 +236,7 @@ class Course:
             return
         if self._floor.state is State.EXECUTING_SKILL:
             self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
-        if self._wants_follow_up(turn):
+        if self.own_turns.wants_follow_up(turn):
             self._floor.after("reopen", self._floor.means.limits.reopen_s, lambda: self._rest(turn, follow_up=True))
         else:
             self._rest(turn, follow_up=False)
@@ -292,24 +252,13 @@ class Course:
             self._floor.machine.fire(trigger, State.IDLE)
             self.go_on()
 
-    def _wants_follow_up(self, turn: Turn) -> bool:
-        if self._floor.line is None:
-            return False
-        if turn.source == "say":
-            wanted, self._reopen = self._reopen, False
-            return wanted
-        if turn.follow_up is not None:
-            return turn.follow_up
-        setting = self._floor.plan.follow_up
-        return setting == "always" or (setting == "auto" and turn.reply.rstrip().endswith("?"))
-
     def go_on(self) -> None:
         """Idle: say what waits; a session that opened only to say something closes when all is said."""
         if self._floor.state not in {State.IDLE, State.AWAY} or self.fallback.rest():
             return
         self.chain.rest()
         if len(self.mouth.announcements):
-            self.announce(Trigger.SAY)
+            self.own_turns.announce(Trigger.SAY)
         elif self._floor.plan.purpose == "say":
             self._close("backend_finished", "")
 
@@ -330,49 +279,15 @@ class Course:
 
     def _bound(self, turn: Turn | None, came_from: State) -> None:
         """Another backend answers from now on."""
-        floor = self._floor
+        if turn is not None:
+            self.resumption.begin(turn, came_from)
+            return
+        self.resumption.forget()
         if came_from is State.CONNECTING:
             self.begin(Trigger.BOUND)
-            self.go_on()
-        elif turn is None:
-            self._missed = None
-            floor.machine.fire(Trigger.BOUND, State.IDLE)
-            self.go_on()
-        elif came_from is State.LISTENING:
-            floor.spawn(self._hear_again(turn), "microphone")
         else:
-            floor.machine.fire(Trigger.BOUND, State.PROCESSING)
-            floor.spawn(self._answer_again(turn), "text")
-
-    async def _hear_again(self, turn: Turn) -> None:
-        """The user has not finished: the next backend hears it from the beginning."""
-        await self._floor.begin(turn)
-        await self._replay()
-        if self._floor.turn is not turn or self._floor.state is not State.FALLING_BACK:
-            return
-        self._floor.machine.fire(Trigger.BOUND, State.LISTENING)
-        while self._missed:
-            await self.microphone.hear(self._missed.popleft())
-        self._missed = None
-
-    async def _answer_again(self, turn: Turn) -> None:
-        """What the user wants is known, or was at least said."""
-        floor = self._floor
-        if turn.orphaned:
-            if turn.running_skills == 0:
-                self.answer.skills.say_unsaid(turn)
-            return
-        await floor.begin(turn)
-        if turn.asked and floor.dialogue is not None:
-            await floor.dialogue.say(turn.said)
-        elif floor.dialogue is not None:
-            await self._replay()
-            await floor.dialogue.commit()
-
-    async def _replay(self) -> None:
-        for frame in self.microphone.captured:
-            if self._floor.dialogue is not None:
-                await self._floor.dialogue.hear(frame)
+            self._floor.machine.fire(Trigger.BOUND, State.IDLE)
+        self.go_on()
 
 
 def _continued(past: tuple[Frame, ...], captured: tuple[Frame, ...]) -> tuple[Frame, ...]:

@@ -248,7 +248,7 @@ class Session:
         if announcement.interrupt and self.state in ANSWERING:
             self._course.interruption.interrupt("say")
         elif self.state in RESTING or (self.listening and not self._course.microphone.spoke):
-            self._course.announce(Trigger.SAY)
+            self._course.own_turns.announce(Trigger.SAY)
 
     def stop(self, source: str = "stop") -> bool:
         """Be quiet: ends playback, turn, follow-up and what waits to be said. False when there was nothing to stop."""

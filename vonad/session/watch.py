@@ -18,6 +18,9 @@ RESTING = frozenset({State.IDLE, State.AWAY})
 PONG_S = 10.0
 """How long a sign of life may take."""
 
+MARGIN_S = 3.0
+"""How much longer than opening it another backend may take to be ready."""
+
 MISSED = 2
 """Signs of life that fail to come in a row before a backend counts as lost."""
 
@@ -78,6 +81,8 @@ class Watch:
             self._wait(budget + limits.processing_s, self._stuck)
         elif state is State.SPEAKING:
             self._follow(-1.0)
+        elif state is State.FALLING_BACK:
+            floor.after("state", limits.falling_back_s + MARGIN_S, lambda: self._close("error(backend_unavailable)"))
         else:
             floor.drop_timer("state")
         if change.previous is State.AWAY and change.trigger in {Trigger.LISTEN, Trigger.TEXT}:
