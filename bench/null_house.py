@@ -14,8 +14,10 @@ from pathlib import Path
 from null_engines import DESK, NullLine
 
 from vonad import Wake
+from vonad.clock import SystemClock
 from vonad.daemon import Requests, serve
 from vonad.directories import Directories
+from vonad.garbage import collect_at_rest
 from vonad.service import Service
 from vonad.settings import load
 
@@ -123,10 +125,14 @@ async def null_house(*, history: bool = True, session: str = "") -> AsyncIterato
             if ill := house.service.house.health()["parts"]:
                 raise SystemExit(f"the null house is ill: {ill}")
             with house.service.house.events() as subscription:
-                watcher = group.create_task(_watch(house, subscription))
+                beside = [
+                    group.create_task(_watch(house, subscription)),
+                    group.create_task(collect_at_rest(SystemClock(), house.service.sessions.busy)),
+                ]
                 yield house
                 requests.stop.set()
-                watcher.cancel()
+                for task in beside:
+                    task.cancel()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -31,7 +31,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"runtime": "runtime admission announcing ear equipment lines parts plans reaper reception roster seats sessions sounds"},
     {"service": "service session_service views why"},
     {"mqtt": "mqtt", "web": "web"},
-    {"composition": "systemd daemon instance process reload cli __main__", "testing": "testing"},
+    {"composition": "systemd daemon garbage instance process reload cli __main__", "testing": "testing"},
 )
 """Lowest first: room → the modules and packages in it. A room sees itself and the floors below, not its neighbours."""
 

@@ -16,6 +16,7 @@ from vonad.clock import SystemClock
 from vonad.daemon import Requests, serve
 from vonad.directories import Directories, directories
 from vonad.errors import VonadError, first_error
+from vonad.garbage import collect_at_rest
 from vonad.instance import InstanceTaken
 from vonad.mqtt.presence import AlreadyRunning
 from vonad.service import Service
@@ -62,7 +63,7 @@ def run(config: Path | None, environ: Mapping[str, str]) -> int:
 
 async def _until_signalled(loaded: Loaded, places: Directories, environ: Mapping[str, str]) -> None:
     loop = asyncio.get_running_loop()
-    requests = Requests()
+    requests, clock = Requests(), SystemClock()
     notify = Notify(environ)
 
     def stop(name: str) -> None:
@@ -81,13 +82,15 @@ async def _until_signalled(loaded: Loaded, places: Directories, environ: Mapping
 
     def started(service: Service) -> None:
         log.info("vonad %s is ready as node %s", __version__, service.house.node.id)
+        beside.append(group.create_task(collect_at_rest(clock, service.sessions.busy), name="garbage"))
         notify.ready()
 
     async with asyncio.TaskGroup() as group:
         # The loop itself pings: one that is stuck does not, and is restarted.
-        pings = group.create_task(watchdog(notify, SystemClock(), lambda: True), name="watchdog")
-        await serve(loaded, places, requests, environ=environ, started=started)
-        pings.cancel()
+        beside = [group.create_task(watchdog(notify, clock, lambda: True), name="watchdog")]
+        await serve(loaded, places, requests, environ=environ, clock=clock, started=started)
+        for task in beside:
+            task.cancel()
     log.info("stopped")
 
 

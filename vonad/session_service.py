@@ -121,6 +121,10 @@ class SessionService:
         """
         return await (await self._open(session_id)).session.compact()
 
+    def busy(self) -> bool:
+        """Whether any session is open."""
+        return len(self._runtime.sessions) > 0
+
     async def read(self, session_id: str) -> SessionView:
         """A snapshot, also of one that is over. Raises session_not_found."""
         view = self._runtime.sessions.view(session_id)
