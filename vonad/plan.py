@@ -240,6 +240,7 @@ class Plan:
     follow_up:  listen again after a reply: auto means when the reply asks.
     filler:     what is played when a reply has not begun `filler_s` after the user's words.
     greeting:   said once when the session opens on a satellite; None: nothing.
+    greeting_prompt: what the backend is asked, unheard, for a greeting instead.
     skills:     the only ones that may run; None: all.
     """
 
@@ -256,6 +257,7 @@ class Plan:
     filler: Filling = "none"
     filler_s: float = 1.5
     greeting: str | None = None
+    greeting_prompt: str | None = None
     style: Style = field(default_factory=Style)
     skills: tuple[str, ...] | None = None
 

@@ -57,6 +57,7 @@ def plan_session(
         filler=defaults.filler,
         filler_s=defaults.filler_s,
         greeting=greeting or None,
+        greeting_prompt=defaults.greeting_prompt,
         skills=overrides.skills,
         style=overrides.style or (Style() if own.style is None else Style(**own.style.model_dump(exclude_none=True))),
     )

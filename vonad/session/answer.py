@@ -139,7 +139,7 @@ class Answer:
 
     async def _done(self, turn: Turn, item: ReplyDone) -> None:
         turn.usage = item.usage
-        if not item.understood:
+        if not item.understood and not turn.prompt:  # nobody misses a greeting
             self.apologise(turn, "not_understood")
             return
         self._floor.means.backends.succeeded(self._floor.backend)

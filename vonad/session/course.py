@@ -85,12 +85,12 @@ class Course:
     def begin(self, trigger: Trigger) -> None:
         """What the session was opened for."""
         floor, plan = self._floor, self._floor.plan
-        greets = bool(plan.greeting) and floor.line is not None and plan.purpose in {"listen", "idle"}
+        greets = self.own_turns.greets
         if trigger is Trigger.BOUND and (greets or plan.purpose == "say"):
             floor.machine.fire(trigger, State.IDLE)
             trigger = Trigger.SAY
         if greets:
-            self.own_turns.greet(trigger, plan.greeting or "", listen=plan.purpose == "listen")
+            self.own_turns.greet(trigger)
         elif plan.purpose == "listen":
             self.listen(trigger, "voice")
         elif plan.purpose == "text":

@@ -16,13 +16,33 @@ class OwnTurns:
         self._microphone = microphone
         self._reopen = False
 
-    def greet(self, trigger: Trigger, text: str, *, listen: bool) -> None:
-        """Say this; then perhaps listen."""
-        turn = self._floor.take("greeting")
-        turn.follow_up = listen
-        self._floor.machine.fire(trigger, State.SPEAKING)
-        self._floor.started(turn)
-        self._mouth.own_words(turn, text)
+    @property
+    def greets(self) -> bool:
+        """Whether a session that opens for this is to begin with a greeting."""
+        plan = self._floor.plan
+        wanted = plan.greeting or plan.greeting_prompt
+        return bool(wanted) and self._floor.line is not None and plan.purpose in {"listen", "idle"}
+
+    def greet(self, trigger: Trigger) -> None:
+        """Say it, or have the backend make one; then listen, if the session opened for that."""
+        floor, plan = self._floor, self._floor.plan
+        turn = floor.take("greeting")
+        turn.follow_up = plan.purpose == "listen"
+        turn.prompt = plan.greeting_prompt or ""
+        if turn.prompt:
+            trigger = Trigger.TEXT if floor.state is State.IDLE else trigger
+        floor.machine.fire(trigger, State.PROCESSING if turn.prompt else State.SPEAKING)
+        floor.started(turn)
+        if turn.prompt:
+            floor.spawn(self._ask(turn), "greeting")
+        else:
+            self._mouth.own_words(turn, plan.greeting or "")
+
+    async def _ask(self, turn: Turn) -> None:
+        turn.asked = True
+        await self._floor.begin(turn)
+        if self._floor.dialogue is not None:
+            await self._floor.dialogue.say(turn.prompt)
 
     def announce(self, trigger: Trigger) -> None:
         """Say what waits first."""

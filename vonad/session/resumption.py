@@ -80,7 +80,7 @@ class Resumption:
             return
         await floor.begin(turn)
         if turn.asked and floor.dialogue is not None:
-            await floor.dialogue.say(turn.said)
+            await floor.dialogue.say(turn.prompt or turn.said)
         elif floor.dialogue is not None:
             await self._replay()
             await floor.dialogue.commit()

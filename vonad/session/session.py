@@ -225,6 +225,10 @@ class Session:
             "wake", lambda trigger: self._course.listen(trigger, "voice", follow_up=follow_up), idle=Trigger.LISTEN
         )
 
+    def release(self) -> None:
+        """Whoever held the microphone open has let go: what was said is all. Nothing happens when it is not open."""
+        self._course.microphone.release()
+
     def preempt(self, text: str) -> None:
         """Take a turn from text now; cuts a reply short. Raises invalid_state while the microphone is open."""
         self._course.interruption.before(

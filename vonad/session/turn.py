@@ -30,6 +30,7 @@ class Turn:
     asked:          its words have been handed to the backend.
     acted:          a skill that may have changed something was begun for it: it is not asked again.
     unsaid:         what its skills had to say that no backend has spoken yet.
+    prompt:         what the backend is asked in place of words of the user's; nobody hears or keeps it.
     audio_gap:      some of the sound of the user's words was lost on the way.
     barged:         what interrupted the reply before it: speech or stop_word; empty: it began in quiet.
     orphaned:       the backend that asked for its skills is gone: the house says what came of them.
@@ -62,6 +63,7 @@ class Turn:
     asked: bool = False
     acted: bool = False
     unsaid: str = ""
+    prompt: str = ""
     audio_gap: bool = False
     barged: str = ""
     orphaned: bool = False

@@ -161,6 +161,11 @@ class SessionDefaults(Table):
     greeting: _Text | None = Field(
         default=None, description="What a satellite says when a session opens.", examples=["Hello."]
     )
+    greeting_prompt: _Text | None = Field(
+        default=None,
+        description="What a backend is asked, unheard, for a greeting of its own instead.",
+        examples=["Greet the user in one or two sentences."],
+    )
     turn_tokens: int | None = Field(
         default=None, ge=1, description="Tokens of models that one turn may take; not set: no limit.", examples=[8000]
     )
