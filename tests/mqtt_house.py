@@ -14,6 +14,7 @@ from vonad.bus import Bus
 from vonad.identity import NodeIdentity
 from vonad.mqtt.connection import Broker
 from vonad.mqtt.frontend import serve_mqtt
+from vonad.plan import ContextEvent
 from vonad.settings import Mqtt
 
 BASE = "vonad/home"
@@ -31,6 +32,9 @@ class FakeHouse:
         self.wakes: list[Wake] = []
         self.refused: list[dict] = []
         self.texts: list[tuple[str, str, str | None]] = []
+        self.queued: list[str] = []
+        self.injected: list[tuple[str, ContextEvent, str]] = []
+        self.say_options: dict[str, bool] = {}
         self.says: list[tuple] = []
         self.stops: list[str] = []
         self.health: list[tuple[bool, str]] = []
@@ -64,14 +68,28 @@ class FakeHouse:
         known = satellite if satellite in self.online else None
         self.bus.publish(Event("wake.refused", {"id": id, "reason": reason, "detail": detail}, known))
 
-    async def text(self, satellite, text, *, id=None):
+    async def text(self, satellite, text, *, id=None, on_busy="refuse"):
         self._known(satellite)
+        if on_busy == "queue":
+            self.queued.append(text)
         self.texts.append((satellite, text, id))
 
-    def say(self, satellite, text, *, id=None, priority=0, interrupt=False):
+    def say(self, satellite, text, *, id=None, priority=0, interrupt=False, preannounce=False, durable=False):
         self._known(satellite)
+        self.say_options = {"preannounce": preannounce, "durable": durable}
         self.says.append((satellite, text, id, priority, interrupt))
         return id or "made"
+
+    async def inject(self, session_id, event, mode="queue"):
+        if self.broken:
+            raise self.broken
+        if session_id not in self.sessions.values():
+            raise VonadError("session_not_found", f"no session {session_id!r:.100}", op="session")
+        self.injected.append((session_id, event, mode))
+        applied = {"queue": "queued", "steer": "steered", "interrupt": "interrupted"}[mode]
+        told = {"source": event.source, "mode": mode, "applied": applied}
+        self.bus.publish(Event("context.injected", told, "desk", session_id))
+        return applied
 
     def stop(self, satellite):
         self._known(satellite)
@@ -128,7 +146,7 @@ async def served(
     node = NodeIdentity("home", "0" * 8, "home")
     stop = asyncio.Event()
     rng = random.Random(seed) if seed is not None else None
-    service = SimpleNamespace(house=house)
+    service = SimpleNamespace(house=house, sessions=house)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(
             serve_mqtt(mqtt, service, broker, node=node, clock=clock or SystemClock(), stop=stop, random=rng)

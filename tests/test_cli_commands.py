@@ -63,6 +63,20 @@ async def test_say_listen_and_stop_find_the_only_satellite(cli, web):
     assert (await cli.beside("stop")).out == "stopped: desk\n"
 
 
+async def test_an_announcement_may_chime_and_endure(cli, web):
+    assert (await cli.beside("say", "dinner", "--preannounce", "--durable", "--satellite", "attic")).status == 0
+    assert {**web.house.say_options, "preannounce": True, "durable": True} == web.house.say_options
+    assert web.house.kept == 1
+    failed = await cli.beside("say", "unheard", "--wait")
+    assert (failed.status, "the speaker is gone" in failed.err) == (1, True)
+
+
+async def test_ask_may_wait_for_the_turn_that_runs(cli, web):
+    refused = await cli.beside("ask", "busy", "--satellite", "desk")
+    assert (refused.status, refused.err) == (1, "vonad: desk is answering\n")
+    assert (await cli.beside("ask", "busy", "--satellite", "desk", "--queue")).out == "It is noon.\n"
+
+
 async def test_several_satellites_must_be_told_apart(cli, web):
     (desk,) = web.house.satellites()
     web.house.satellites = lambda: [desk, type(desk)(**vars(desk) | {"id": "hall"})]

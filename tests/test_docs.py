@@ -29,7 +29,7 @@ from vonad.identity import FILE
 from vonad.instance import LOCK
 from vonad.mqtt import publisher, topics
 from vonad.mqtt.broker import PORT_FILE
-from vonad.mqtt.commands import decode_say, decode_stop, decode_text, decode_wake
+from vonad.mqtt.commands import decode_inject, decode_say, decode_stop, decode_text, decode_wake
 from vonad.plugins import Plugins
 from vonad.session.machine import TRANSITIONS, State, Trigger
 from vonad.session.means import PHRASES, Limits
@@ -64,7 +64,8 @@ def test_the_topics_are_those_there_are():
     told = {coded(row[0])[0] for row in rows(section(MQTT, "Topics"))}
     satellite = (*topics.COMMANDS, *topics.STATE, *topics.WORDS, "event")
     known = {*topics.NODE, *(f"satellite/<id>/{leaf}" for leaf in satellite)}
-    assert told == known | {"session/<id>/state", "session/<id>/event/<type>"}
+    session = {f"session/<id>/{leaf}" for leaf in (*topics.SESSION_COMMANDS, "state", "event/<type>")}
+    assert told == known | session
 
 
 @every_page
@@ -82,6 +83,7 @@ def test_what_is_published_in_the_examples_can_be_read():
         "text": decode_text,
         "say": decode_say,
         "stop": decode_stop,
+        "inject": decode_inject,
     }
     lines = [line for text in (README, MQTT) for block in blocks(text, "sh") for line in block.splitlines()]
     published = [shlex.split(line, comments=True) for line in lines if line.startswith("mosquitto_pub")]

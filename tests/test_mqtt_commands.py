@@ -8,8 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vonad import VonadError, Wake
-from vonad.mqtt.commands import Say, Text, decode_say, decode_stop, decode_text, decode_wake
+from vonad.mqtt.commands import (
+    Inject,
+    Say,
+    Text,
+    decode_inject,
+    decode_say,
+    decode_stop,
+    decode_text,
+    decode_wake,
+)
 from vonad.mqtt.message import PAYLOAD_LIMIT
+from vonad.plan import ContextEvent
 
 
 def wake(payload: bytes) -> Wake:
@@ -133,7 +143,7 @@ def test_a_text_is_plain_or_an_object():
         (b"", "MQTT text: empty: payload: text, or a JSON object with text"),
         (b" \n", "MQTT text: empty"),
         (b'{"id":"t1"}', "MQTT text: wrong value: 'text': must be given"),
-        (b'{"text":"x","priority":1}', "MQTT text: unknown key: 'priority': text, id are known"),
+        (b'{"text":"x","priority":1}', "MQTT text: unknown key: 'priority': text, id, on_busy are known"),
     ],
 )
 def test_a_text_without_text_is_malformed(payload, sentence):
@@ -146,11 +156,55 @@ def test_an_announcement_is_plain_or_an_object():
 
 
 @pytest.mark.parametrize("key", ["preannounce", "durable"])
-def test_what_is_not_built_yet_says_so(key):
-    payload = f'{{"text":"dinner","{key}":true}}'.encode()
-    assert refusal(decode_say, payload) == (
-        f"MQTT say: not built yet: '{key}': leave it out with this version of vonad"
+def test_an_announcement_may_chime_and_endure(key):
+    assert decode_say(f'{{"text":"dinner","{key}":true}}'.encode()) == Say("dinner", **{key: True})
+    assert f"MQTT say: wrong value: '{key}': a valid boolean" in refusal(
+        decode_say, f'{{"text":"dinner","{key}":1}}'.encode()
     )
+
+
+def test_a_text_may_wait_for_the_turn_that_runs():
+    assert decode_text(b'{"text":"hello","on_busy":"queue"}') == Text("hello", None, "queue")
+    assert "wrong value: 'on_busy'" in refusal(decode_text, b'{"text":"hello","on_busy":"wait"}')
+
+
+def test_what_is_injected_says_all_that_it_may():
+    assert decode_inject(b'{"source":"doorbell"}') == Inject(ContextEvent(source="doorbell"))
+    whole = {
+        "source": "s",
+        "spoken_summary": " It rang. ",
+        "payload": {"a": [1, {"b": None}]},
+        "mode": "steer",
+        "id": "i",
+    }
+    event = ContextEvent(source="s", spoken_summary="It rang.", payload={"a": [1, {"b": None}]})
+    assert decode_inject(json.dumps(whole).encode()) == Inject(event, "steer", "i")
+
+
+@pytest.mark.parametrize(
+    ("payload", "sentence"),
+    [
+        (b"", "MQTT inject: no JSON object: payload: a JSON object with source"),
+        (b"it rang", "MQTT inject: no JSON object"),
+        (b"{}", "MQTT inject: wrong value: 'source': must be given"),
+        (b'{"source":""}', "MQTT inject: wrong value: 'source'"),
+        (b'{"source":"x","payload":"y"}', "MQTT inject: wrong value: 'payload'"),
+        (b'{"source":"x","mode":"now"}', "MQTT inject: wrong value: 'mode'"),
+        (b'{"source":"x","playload":{}}', "did you mean payload?"),
+        (b'{"source":"x","payload":{"a":1,"a":2}}', "MQTT inject: a key twice: 'a'"),
+        (b'{"source":"x","payload":{"a":"\\ud800"}}', "MQTT inject: wrong value: 'payload': valid Unicode"),
+        (b'{"source":"x","payload":{"a":"\\u0000"}}', "MQTT inject: wrong value: 'payload': text without NUL"),
+        (b'{"source":"x","payload":{"a":NaN}}', "MQTT inject: not a JSON number"),
+        (b'{"source":"x","payload":{"a":"' + b"x" * PAYLOAD_LIMIT + b'"}}', "MQTT inject: too large"),
+    ],
+)
+def test_what_cannot_be_injected_is_malformed(payload, sentence):
+    assert sentence in refusal(decode_inject, payload)
+
+
+@pytest.mark.parametrize("depth", [2_000, 8_000])
+def test_what_is_injected_too_deep_is_malformed(depth):
+    refusal(decode_inject, b'{"source":"x","payload":{"a":' + b"[" * depth + b"]" * depth + b"}}")
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"PRESS", b"ON"])

@@ -20,6 +20,7 @@ from vonad.mqtt.connection import Broker, ConnectionFailed, connect
 from vonad.mqtt.embedded import embedded_broker
 from vonad.mqtt.message import Outgoing
 from vonad.mqtt.presence import AlreadyRunning
+from vonad.plan import ContextEvent
 
 
 @dataclass
@@ -84,6 +85,30 @@ async def test_text_say_and_stop_reach_the_house_and_errors_come_back(place):
         assert house.texts == [("desk", "hello", None)]
         assert house.says == [("desk", "dinner", "a1", 0, False)]
         assert house.stops == ["desk"]
+
+
+async def test_what_is_injected_reaches_the_session_and_what_became_of_it_is_told(place):
+    house = FakeHouse("desk")
+    house.sessions["desk"] = "s1"
+    async with watching(place.port) as watcher, serve(house, place):
+        await watcher.publish("session/s1/inject", b'{"source":"doorbell","payload":{"who":"post"},"mode":"steer"}')
+        told = await watcher.told("session/s1/event/context.injected", type="context.injected")
+        assert told["data"] == {"source": "doorbell", "mode": "steer", "applied": "steered"}
+        assert house.injected == [("s1", ContextEvent(source="doorbell", payload={"who": "post"}), "steer")]
+        await watcher.publish("session/s9/inject", b'{"source":"doorbell","id":"i1"}')
+        await watcher.told("event", event_type="error", code="session_not_found", op="mqtt.inject", id="i1")
+
+
+async def test_an_announcement_s_end_is_told_with_its_state(place):
+    house = FakeHouse("desk")
+    async with watching(place.port) as watcher, serve(house, place):
+        await watcher.publish("satellite/desk/say", b'{"text":"bins","id":"a1","preannounce":true,"durable":true}')
+        await watcher.publish("satellite/desk/text", b'{"text":"hello","on_busy":"queue"}')
+        await watcher.until(lambda _: house.queued)
+        assert house.say_options == {"preannounce": True, "durable": True}
+        ended = {"id": "a1", "ok": False, "reason": "stopped", "state": "cancelled"}
+        house.bus.publish(Event("say.finished", ended, "desk"))
+        await watcher.told("satellite/desk/event", event_type="say_finished", **ended)
 
 
 async def test_order_is_kept_on_each_topic(place):

@@ -244,3 +244,16 @@ def test_states_and_endings_are_sure_to_arrive_and_the_rest_may_be_lost():
 
 def test_what_json_cannot_say_becomes_text():
     assert json.loads(encode({"a": SimpleNamespace, "b": "\ud800"}))["b"] == "?"
+
+
+@pytest.mark.parametrize("kind", sorted(set(EVENTS) - {"satellite.online", "satellite.offline", "plugins.changed"}))
+def test_whatever_happens_in_a_session_is_told_under_its_own_type(kind):
+    made, _, _ = publisher(view("desk"), publish_text="off")
+    made.states(stamped("session.created", {}))
+    words = EVENTS[kind].words
+    data = {key: SECRET if key in words else key for key in EVENTS[kind].data}
+    out = said(messages(made, stamped(kind, data)))
+    told = out[f"session/s1/event/{kind}"]
+    assert (told["type"], told["seq"], told["session_id"]) == (kind, 7, "s1")
+    assert told["data"] == {key: key for key in EVENTS[kind].data if key not in words}
+    assert SECRET not in json.dumps(out)

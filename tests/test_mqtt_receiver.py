@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,6 +30,10 @@ class Served:
             Incoming(f"{TOPICS.base}/satellite/{satellite}/{leaf}", data[: PAYLOAD_LIMIT + 1], retained)
         )
 
+    def inject(self, session_id: str, payload, *, retained: bool = False) -> None:
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.receiver.deliver(Incoming(f"{TOPICS.base}/session/{session_id}/inject", data, retained))
+
     async def event(self, kind: str):
         async with asyncio.timeout(2):
             async for event in self._events:
@@ -45,7 +50,7 @@ class Served:
 @pytest.fixture
 async def desk() -> AsyncIterator[Served]:
     house = FakeHouse("desk")
-    receiver = Receiver(TOPICS, house, SystemClock())
+    receiver = Receiver(TOPICS, SimpleNamespace(house=house, sessions=house), SystemClock())
     async with asyncio.TaskGroup() as group:
         task = group.create_task(receiver.run())
         with house.events(limit=20_000) as events:
@@ -165,7 +170,7 @@ async def test_a_defect_behind_a_verb_does_not_silence_the_next(desk, leaf, capl
 async def test_texts_wait_for_their_turn_beside_the_other_commands(desk):
     release = asyncio.Event()
 
-    async def slow(satellite, text, *, id=None):
+    async def slow(satellite, text, *, id=None, on_busy="refuse"):
         await release.wait()
 
     desk.house.text = slow
@@ -189,3 +194,36 @@ async def test_what_nobody_subscribed_to_is_counted_and_nothing_else(desk):
     await desk.served()
     assert desk.receiver.counts == {"foreign": 4}
     assert not desk.house.bus.counts
+
+
+@pytest.mark.parametrize(("payload", "code"), [(b"{", "malformed"), (b"it rang", "malformed")])
+async def test_an_inject_that_cannot_be_read_is_an_error_of_no_satellite(desk, payload, code):
+    desk.inject("s1", payload)
+    error = await desk.event("error")
+    assert (error.data["code"], error.data["op"], error.satellite) == (code, "mqtt.inject", None)
+
+
+async def test_a_retained_inject_does_nothing(desk):
+    desk.house.sessions["desk"] = "s1"
+    desk.inject("s1", {"source": "doorbell"}, retained=True)
+    assert "publish it without retain" in (await desk.event("error")).data["message"]
+    assert desk.house.injected == []
+
+
+async def test_a_defect_behind_inject_is_told_and_the_next_is_served(desk, caplog):
+    desk.house.sessions["desk"] = "s1"
+    desk.house.broken = ZeroDivisionError("a defect")
+    desk.inject("s1", {"source": "doorbell", "id": "i1"})
+    error = await desk.event("error")
+    assert (error.data["code"], error.data["id"]) == ("internal_error", "i1")
+    desk.house.broken = None
+    desk.inject("s1", {"source": "doorbell"})
+    await desk.served()
+    assert len(desk.house.injected) == 1
+
+
+async def test_a_satellite_has_no_inject_and_a_session_no_wake(desk):
+    desk.send("desk", "inject", {"source": "x"})
+    desk.receiver.deliver(Incoming("vonad/home/session/s1/wake", b""))
+    await desk.served()
+    assert desk.receiver.counts == {"foreign": 2}

@@ -13,7 +13,10 @@ def test_the_topics_are_those_of_the_contract():
     assert TOPICS.satellite("desk", "state") == "vonad/home/satellite/desk/state"
     assert TOPICS.session_state("s1") == "vonad/home/session/s1/state"
     assert TOPICS.session_event("s1", "turn.final") == "vonad/home/session/s1/event/turn.final"
-    assert TOPICS.commands == [f"vonad/home/satellite/+/{verb}" for verb in ("wake", "text", "say", "stop")]
+    assert TOPICS.commands == [
+        *(f"vonad/home/satellite/+/{verb}" for verb in ("wake", "text", "say", "stop")),
+        "vonad/home/session/+/inject",
+    ]
 
 
 def test_every_topic_that_is_built_is_parsed_back():
@@ -22,6 +25,7 @@ def test_every_topic_that_is_built_is_parsed_back():
     for leaf in ("status", "info", "event", "selftest"):
         assert TOPICS.parse(getattr(TOPICS, leaf)) == Place("node", "", leaf)
     assert TOPICS.parse(TOPICS.session_state("s1")) == Place("session", "s1", "state")
+    assert TOPICS.parse("vonad/home/session/s1/inject") == Place("session", "s1", "inject")
     assert TOPICS.parse(TOPICS.session_event("s1", "turn.final")) == Place("session", "s1", "event/turn.final")
 
 

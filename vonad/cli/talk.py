@@ -28,6 +28,10 @@ def register(app: typer.Typer) -> None:
 def ask(
     text: Words,
     satellite: At = None,
+    queue: Annotated[
+        bool,
+        typer.Option("--queue", help="With --satellite: wait for the turn that runs there."),
+    ] = False,
     as_json: AsJson = False,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.1, max=300, help="How long to wait for the reply.")
@@ -37,7 +41,7 @@ def ask(
 
     With --satellite the reply is also spoken there; without, nothing is played.
     """
-    said = {"text": " ".join(text)}
+    said = {"text": " ".join(text), "on_busy": "queue" if queue else "refuse"}
     with Daemon() as daemon:
         if satellite is not None:
             reply = record(daemon.post(f"/api/satellites/{segment(satellite)}/text", said, wait=timeout))
@@ -54,11 +58,16 @@ def ask(
 def say(
     text: Words,
     satellite: At = None,
+    *,
     wait: Annotated[bool, typer.Option("--wait", help="Return when it has been played.")] = False,
     interrupt: Annotated[bool, typer.Option("--interrupt", help="Cut short what plays.")] = False,
+    preannounce: Annotated[bool, typer.Option("--preannounce", help="Play a chime first.")] = False,
+    durable: Annotated[
+        bool, typer.Option("--durable", help="Keep it until the satellite is there, over a restart too.")
+    ] = False,
 ) -> None:
     """Speak an announcement at a satellite."""
-    body = {"text": " ".join(text), "interrupt": interrupt}
+    body = {"text": " ".join(text), "interrupt": interrupt, "preannounce": preannounce, "durable": durable}
     with Daemon() as daemon:
         where = satellite or _the_only(daemon)
         answer = record(daemon.post(f"/api/satellites/{segment(where)}/say", body, wait=ANSWER_S if wait else None))

@@ -1,13 +1,14 @@
 """Commands: one decode function for each thing that can be asked for over MQTT. No I/O."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from vonad.mqtt.payload import Fields, Surface
-from vonad.plan import Wake
+from vonad.plan import ContextEvent, InjectMode, Wake
 
 
 def _without_nul(text: str) -> str:
@@ -16,6 +17,19 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _writable(payload: dict[str, object]) -> dict[str, object]:
+    """What can be written down again, and shown to a model."""
+    try:
+        text = json.dumps(payload, ensure_ascii=False)
+        text.encode()
+    except (UnicodeError, RecursionError):
+        raise ValueError("valid Unicode, not nested too deeply") from None
+    if "\\u0000" in text:
+        raise ValueError("text without NUL")
+    return payload
+
+
+OnBusy = Literal["refuse", "queue"]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_without_nul)]
 Words = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_without_nul)]
 
@@ -26,6 +40,7 @@ class Text:
 
     text: str
     id: str | None = None
+    on_busy: OnBusy = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,17 @@ class Say:
     id: str | None = None
     priority: int = 0
     interrupt: bool = False
+    preannounce: bool = False
+    durable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inject:
+    """What a conversation should know."""
+
+    event: ContextEvent
+    mode: InjectMode = "queue"
+    id: str | None = None
 
 
 class _WakeFields(Fields):
@@ -53,16 +79,30 @@ class _WakeFields(Fields):
 class _TextFields(Fields):
     text: Words
     id: Word | None = None
+    on_busy: OnBusy = "refuse"
 
 
-class _SayFields(_TextFields):
+class _SayFields(Fields):
+    text: Words
+    id: Word | None = None
     priority: int = Field(0, ge=-100, le=100)
     interrupt: bool = False
+    preannounce: bool = False
+    durable: bool = False
+
+
+class _InjectFields(Fields):
+    source: Word
+    spoken_summary: Words | None = None
+    payload: Annotated[dict[str, object], AfterValidator(_writable)] = Field(default_factory=dict)
+    mode: InjectMode = "queue"
+    id: Word | None = None
 
 
 _WAKE = Surface("MQTT wake", _WakeFields)
 _TEXT = Surface("MQTT text", _TextFields)
-_SAY = Surface("MQTT say", _SayFields, later=("preannounce", "durable"))
+_SAY = Surface("MQTT say", _SayFields)
+_INJECT = Surface("MQTT inject", _InjectFields)
 _STOP = Surface("MQTT stop", Fields)
 
 
@@ -94,17 +134,33 @@ def decode_wake(satellite: str, payload: bytes, *, at: float, retained: bool) ->
 
 
 def decode_text(payload: bytes) -> Text:
-    """Plain text or `{text, id}`. Raises malformed."""
+    """Plain text or `{text, id, on_busy}`. Raises malformed."""
     said = _TEXT.read(payload)
-    return Text(_some(_TEXT, said)) if isinstance(said, str) else Text(said.text, said.id)
+    return Text(_some(_TEXT, said)) if isinstance(said, str) else Text(said.text, said.id, said.on_busy)
 
 
 def decode_say(payload: bytes) -> Say:
-    """Plain text or `{text, id, priority, interrupt}`. Raises malformed."""
+    """Plain text or `{text, id, priority, interrupt, preannounce, durable}`. Raises malformed."""
     said = _SAY.read(payload)
     if isinstance(said, str):
         return Say(_some(_SAY, said))
-    return Say(said.text, said.id, said.priority, said.interrupt)
+    return Say(
+        said.text,
+        said.id,
+        said.priority,
+        interrupt=said.interrupt,
+        preannounce=said.preannounce,
+        durable=said.durable,
+    )
+
+
+def decode_inject(payload: bytes) -> Inject:
+    """`{source, spoken_summary, payload, mode, id}`. Raises malformed."""
+    said = _INJECT.read(payload)
+    if isinstance(said, str):
+        raise _INJECT.malformed("no JSON object", "payload", "a JSON object with source")
+    event = ContextEvent(source=said.source, payload=said.payload, spoken_summary=said.spoken_summary)
+    return Inject(event, said.mode, said.id)
 
 
 def decode_stop(payload: bytes) -> None:

@@ -43,7 +43,7 @@ async def serve_mqtt(
     house = service.house
     topics = Topics(mqtt.prefix, node.id)
     publisher = Publisher(topics, publish_text=mqtt.publish_text, satellites=house.satellites, info=house.info)
-    receiver = Receiver(topics, house, clock)
+    receiver = Receiver(topics, service, clock)
     link = Link(
         broker,
         topics,

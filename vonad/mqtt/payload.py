@@ -35,10 +35,9 @@ class Fields(BaseModel):
 class Surface(Generic[M]):
     """One place where payloads come in. name: as in messages; fields: of the object form."""
 
-    def __init__(self, name: str, fields: type[M], *, later: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, fields: type[M]) -> None:
         self.name = name
         self._fields = fields
-        self._later = later
 
     def read(self, payload: bytes) -> M | str:
         """The object form, or the plain text form ("" when there is nothing). Raises malformed."""
@@ -87,8 +86,6 @@ class Surface(Generic[M]):
         if detail["type"] != "extra_forbidden":
             said = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
             return self.malformed("wrong value", key, SAYS.get(detail["type"], said))
-        if name in self._later:
-            return self.malformed("not built yet", key, "leave it out with this version of vonad")
         known = list(self._fields.model_fields)
         near = get_close_matches(name, known, n=1)
         allowed = f"{', '.join(known)} are known" if known else "an empty object"

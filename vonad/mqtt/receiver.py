@@ -3,16 +3,16 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.mailbox import Mailbox
-from vonad.mqtt.commands import decode_say, decode_stop, decode_text, decode_wake
+from vonad.mqtt.commands import decode_inject, decode_say, decode_stop, decode_text, decode_wake
 from vonad.mqtt.message import Incoming
-from vonad.mqtt.topics import COMMANDS, Place, Topics, satellite_id, shown
+from vonad.mqtt.topics import COMMANDS, SESSION_COMMANDS, Place, Topics, satellite_id, shown
 from vonad.plan import SATELLITE_ID
-from vonad.service import House
+from vonad.service import Service
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +20,19 @@ INBOX = 1_000
 """Commands that wait: what a flood brings while the loop is busy for a fifth of a second. Then they are refused."""
 
 OPENING = 32
-"""Texts whose turn is being opened at once; a home has fewer satellites."""
+"""Requests that are being served at once, where that takes a while; a home has fewer satellites."""
+
+_READ = {"satellite": COMMANDS, "session": SESSION_COMMANDS}
 
 
 class Receiver:
     """counts: what came, by leaf; `foreign`: what was never meant for us; `overload`: what was refused unread."""
 
-    def __init__(self, topics: Topics, house: House, clock: Clock) -> None:
+    def __init__(self, topics: Topics, service: Service, clock: Clock) -> None:
         self.counts: Counter[str] = Counter()
         self._topics = topics
-        self._house = house
+        self._house = service.house
+        self._sessions = service.sessions
         self._clock = clock
         self._inbox: Mailbox[Incoming] = Mailbox(INBOX)
         self._opening = 0
@@ -38,6 +41,7 @@ class Receiver:
             "text": self._text,
             "say": self._say,
             "stop": self._stop,
+            "inject": self._inject,
         }
 
     def deliver(self, message: Incoming) -> None:
@@ -74,7 +78,7 @@ class Receiver:
         except VonadError as error:
             log.debug("%s", error.message)
             place = None
-        if place is None or place.area != "satellite" or place.leaf not in COMMANDS:
+        if place is None or place.leaf not in _READ.get(place.area, ()):
             self.counts["foreign"] += 1
             return None
         return place
@@ -92,20 +96,41 @@ class Receiver:
 
     def _text(self, satellite: str, message: Incoming, group: asyncio.TaskGroup) -> None:
         text = decode_text(self._live(message, "text"))
-        if self._opening >= OPENING:
-            raise VonadError("overload", f"{OPENING} texts wait for their turn already: send this one again", op="text")
-        self._opening += 1
-        group.create_task(self._turn(satellite_id(satellite), text.text, text.id), name=f"mqtt-text {satellite}")
+        place = Place("satellite", satellite_id(satellite), "text")
+        self._begin(
+            lambda: self._house.text(place.id, text.text, id=text.id, on_busy=text.on_busy), place, text.id, group
+        )
 
-    async def _turn(self, satellite: str, text: str, request_id: str | None) -> None:
-        """The boundary of one text: opening a session for it may take a while."""
-        place = Place("satellite", satellite, "text")
+    def _inject(self, session_id: str, message: Incoming, group: asyncio.TaskGroup) -> None:
+        """What became of it, the session's `context.injected` tells."""
+        told = decode_inject(self._live(message, "inject"))
+        place = Place("session", session_id, "inject")
+        self._begin(lambda: self._sessions.inject(session_id, told.event, told.mode), place, told.id, group)
+
+    def _begin(
+        self,
+        verb: Callable[[], Coroutine[None, None, object]],
+        place: Place,
+        request_id: str | None,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        if self._opening >= OPENING:
+            why = f"{OPENING} requests are being served already: send this one again"
+            self._failed(VonadError("overload", why, op=place.leaf), place, request_id)
+            return
+        self._opening += 1
+        group.create_task(self._serve(verb, place, request_id), name=f"mqtt-{place.leaf} {place.id:.64}")
+
+    async def _serve(
+        self, verb: Callable[[], Coroutine[None, None, object]], place: Place, request_id: str | None
+    ) -> None:
+        """The boundary of one request that may take a while: a session opens for it, or a backend is told."""
         try:
-            await self._house.text(satellite, text, id=request_id)
+            await verb()
         except VonadError as error:
             self._failed(error, place, request_id)
         except Exception as error:  # a defect behind the verb
-            log.exception("MQTT text failed")
+            log.exception("MQTT %s failed", place.leaf)
             self._failed(VonadError("internal_error", f"{type(error).__name__}: {error}"), place, request_id)
         finally:
             self._opening -= 1
@@ -114,7 +139,13 @@ class Receiver:
         say = decode_say(self._live(message, "say"))
         try:
             self._house.say(
-                satellite_id(satellite), say.text, id=say.id, priority=say.priority, interrupt=say.interrupt
+                satellite_id(satellite),
+                say.text,
+                id=say.id,
+                priority=say.priority,
+                interrupt=say.interrupt,
+                preannounce=say.preannounce,
+                durable=say.durable,
             )
         except VonadError as error:
             self._failed(error, Place("satellite", satellite, "say"), say.id)
@@ -156,7 +187,8 @@ class Receiver:
 
     def _failed(self, error: VonadError, place: Place, request_id: str | None = None) -> None:
         op = f"mqtt.{place.leaf}"
-        self._house.error(error.code, error.message, op=op, satellite=_named(place.id), id=request_id)
+        satellite = _named(place.id) if place.area == "satellite" else None
+        self._house.error(error.code, error.message, op=op, satellite=satellite, id=request_id)
 
 
 def _named(satellite: str) -> str:

@@ -14,11 +14,13 @@ SHOWN = 60
 
 NODE = ("status", "info", "event", "selftest")
 COMMANDS = ("wake", "text", "say", "stop")
+SESSION_COMMANDS = ("inject",)
 STATE = ("availability", "state", "attributes")
 WORDS = ("transcript", "reply")
 """Retained only where the owner wants words retained."""
 
 _SATELLITE = frozenset((*COMMANDS, *STATE, *WORDS, "event"))
+_SESSION = frozenset((*SESSION_COMMANDS, "state"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Topics:
     @property
     def commands(self) -> list[str]:
         """Filters of everything that can be asked for."""
-        return [f"{self.base}/satellite/+/{leaf}" for leaf in COMMANDS]
+        satellites = [f"{self.base}/satellite/+/{leaf}" for leaf in COMMANDS]
+        return satellites + [f"{self.base}/session/+/{leaf}" for leaf in SESSION_COMMANDS]
 
     @property
     def kept(self) -> list[str]:
@@ -78,8 +81,8 @@ class Topics:
                     return Place("node", "", leaf)
                 case ["satellite", name, leaf] if leaf in _SATELLITE:
                     return Place("satellite", name, leaf)
-                case ["session", name, "state"]:
-                    return Place("session", name, "state")
+                case ["session", name, leaf] if leaf in _SESSION:
+                    return Place("session", name, leaf)
                 case ["session", name, "event", kind]:
                     return Place("session", name, f"event/{kind}")
         raise _malformed("not one of ours", topic, f"{self.base}/satellite/<id>/({'|'.join(COMMANDS)}) are read")
