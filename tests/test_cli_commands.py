@@ -98,6 +98,10 @@ async def test_what_is_there_is_listed(cli, web):
     assert (await cli.beside("satellites", "--json")).json[0]["id"] == "desk"
     web.sessions.views["s1"] = view("s1", satellite="desk")
     assert "s1" in (await cli.beside("sessions")).out
+    web.sessions.views["s1"] = view("s1", state="closed", reason="idle_timeout", degraded=True)
+    listed = (await cli.beside("sessions")).out
+    assert "closed: idle_timeout" in listed
+    assert "bridge (degraded)" in listed
     skills = (await cli.beside("skills")).out
     assert "what time is it" in skills
     assert "offline" in skills

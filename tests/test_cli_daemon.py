@@ -60,7 +60,15 @@ def test_a_question_is_answered_kept_and_forgotten(cli, daemon):
     ]
     assert rows[0]["reply"] == asked.out.strip()
     assert rows[0]["skills"] == ["clock"]
+    why = cli("why", "--json").json
+    assert (why["turn_id"], why["outcome"]) == (rows[1]["turn_id"], "completed")
+    assert why["slowest"]["took_ms"] > 0
+    assert [one["name"] for one in why["attempts"]] == ["clock"]
+    assert f"turn {rows[0]['turn_id']} · text only · text" in cli("why", rows[0]["turn_id"]).out
+    assert cli("why", "s9-1").status == 1
     assert cli("say", "dinner is ready", "--wait").status == 0
+    assert cli("say", "dinner is ready", "--wait", "--preannounce", "--durable").status == 0
+    assert cli("ask", "what time is it", "--satellite", "desk", "--queue").status == 0
     assert cli("listen").out == "desk is listening\n"
     assert cli("history", "--wakes", "--json").json[-1]["accepted"] is True
     assert "desk" in cli("stop").out

@@ -46,7 +46,14 @@ def sessions(
         print_json(found)
         return
     rows = [
-        (one["session_id"], one["satellite"], one["state"], one["turn"], one["backend"], local_time(one["created"]))
+        (
+            one["session_id"],
+            one["satellite"],
+            f"{one['state']}: {one['reason']}" if one["reason"] else one["state"],
+            one["turn"],
+            f"{one['backend']} (degraded)" if one["degraded"] else one["backend"],
+            local_time(one["created"]),
+        )
         for one in found
     ]
     print_table(("session", "satellite", "state", "turns", "backend", "since"), rows, empty="no sessions")
