@@ -64,6 +64,8 @@ class Answer:
         turn = floor.turn
         if turn is None or item.turn != turn.number or turn.outcome is not None or floor.state is State.FALLING_BACK:
             return
+        if floor.state is State.LISTENING and _answers(item) and not self._heard_out(turn):
+            return
         match item:
             case Frame():
                 await self._sound(turn, item)
@@ -111,12 +113,22 @@ class Answer:
     def apologise(self, turn: Turn, outcome: Outcome) -> None:
         """End the turn in the house's own words; whatever else the backend has to say about it comes too late."""
         floor, mouth = self._floor, self._mouth
+        if floor.state is State.LISTENING:
+            self._told.ended(turn, "cancelled")
+            if floor.turn is not turn:
+                return  # nobody had spoken
         turn.outcome = outcome
         floor.spawn(interrupt_dialogue(floor), "interrupt")
         if mouth.sounded and outcome != "budget_exceeded":
             floor.spawn(mouth.complete(turn), "complete")
         else:
             mouth.own_words(turn, phrase(outcome, floor.plan.language), key=outcome)
+
+    def _heard_out(self, turn: Turn) -> bool:
+        """A backend that itself finds where the user's words end has found it; any other answers too early."""
+        if self._floor.capabilities.turn_detection:
+            self._told.ended(turn, "silence")
+        return self._floor.turn is turn and self._floor.state is not State.LISTENING
 
     # What is heard
 
@@ -156,10 +168,6 @@ class Answer:
         if self._told.fall_back("backend_unavailable", error):
             return
         floor.tell_error(error, "backend")
-        if floor.state is State.LISTENING:
-            self._told.ended(turn, "cancelled")
-            if floor.turn is not turn:
-                return  # nobody had spoken
         self.apologise(turn, "failed")
 
     # What is done besides
@@ -197,7 +205,8 @@ class Answer:
             case SkillRequest():
                 self.skills.request(turn, event)
             case Diagnostic():
-                floor.tell("backend.diagnostic", {"name": floor.backend, "message": event.message})
+                told = "retrying" if event.retrying else "backend.diagnostic"
+                floor.tell(told, {"name": floor.backend, "message": event.message})
 
     async def _inform(self, decision: InjectContext) -> None:
         """Tell the backend what policy wants it to know, if it can be told anything."""
@@ -231,3 +240,14 @@ class Answer:
             floor.tell("turn.final", {"turn_id": turn.id, "text": item.text})
         else:
             await self.ask(turn, item.text)
+
+
+def _answers(item: Reply) -> bool:
+    """Whether this is a part of an answer: it can only follow the user's words."""
+    match item:
+        case Transcript(final=final):
+            return final
+        case SkillRequest(early=early):
+            return not early
+        case _:
+            return isinstance(item, Frame | ReplyText | ReplyDone)
