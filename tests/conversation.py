@@ -10,7 +10,7 @@ from vonad.bus import Bus
 from vonad.control import ControlEvent, FallbackReason
 from vonad.engine import VoiceActivityDetector
 from vonad.errors import VonadError
-from vonad.events import Event
+from vonad.events import EVENTS, Event
 from vonad.frame import Frame
 from vonad.history import Journal, open_journal
 from vonad.plan import Plan, Wake
@@ -243,6 +243,7 @@ def _detector() -> AbstractAsyncContextManager[VoiceActivityDetector]:
 
 async def _listen(events: AsyncIterator[Event], into: list[Event]) -> None:
     async for event in events:
+        assert set(event.data) == set(EVENTS[event.type].data), f"{event.type} is told otherwise than it is promised"
         into.append(event)
 
 

@@ -403,3 +403,15 @@ def broken_skill(*, timeout: bool) -> tuple[AnySkill, str]:
         raise RuntimeError("it broke")
 
     return a_skill(probe)
+
+
+async def test_a_turn_is_given_to_each_backend_once_and_never_back_and_forth() -> None:
+    async with two() as story:
+        await story.say_command()
+        await story.understood("what time is it")
+        await story.clock.advance(30.1)
+        assert story.session.view().backend == "second"
+        await story.clock.advance(30.1)
+        assert len(story.told("fallback.started")) == 1
+        assert story.outcomes == ["failed"], "it was apologised for, and the session goes on"
+        assert story.session.state == "idle"

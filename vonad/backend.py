@@ -89,10 +89,11 @@ class Overheard:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """Something a backend wants known about itself; nobody hears it."""
+    """Something a backend wants known about itself; nobody hears it. retrying: that it asks a part of it again."""
 
     turn: int
     message: str
+    retrying: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ class Answer:
             self._out.push(SkillRequest(self._turn.number, call, early=not self.released))
 
     def _tell(self, message: str) -> None:
-        diagnostic = Diagnostic(self._turn.number, message)
+        diagnostic = Diagnostic(self._turn.number, message, retrying=True)
         if self.released:
             self._push(diagnostic)
         else:

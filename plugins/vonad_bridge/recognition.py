@@ -77,7 +77,7 @@ class Recognition:
                         self._out.overheard(Overheard(self._turn, text.text))
 
     def _tell(self, message: str) -> None:
-        self._out.push(Diagnostic(self._turn, message))
+        self._out.push(Diagnostic(self._turn, message, retrying=True))
 
 
 class Utterance:

@@ -154,7 +154,8 @@ class Course:
         floor = self._floor
         if floor.turn is not turn or floor.state is not State.LISTENING:
             return
-        if self.microphone.detector is not None and not self.microphone.spoke:
+        unheard = reason == "no_speech" if self.microphone.detector is None else not self.microphone.spoke
+        if unheard:
             self.nothing_said(turn, reason)
             return
         turn.endpoint = reason

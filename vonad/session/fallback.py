@@ -45,7 +45,6 @@ class Fallback:
         self._ready = ready
         self._bound = bound
         self._close = close
-        self._tried: frozenset[str] = frozenset()
         self._waiting: tuple[FallbackReason, VonadError] | None = None
 
     def begin(self, reason: FallbackReason, error: VonadError) -> bool:
@@ -57,7 +56,7 @@ class Fallback:
         if floor.over or floor.state is State.FALLING_BACK:
             return False
         lost = floor.dialogue is None
-        others = self._chain.next(but=frozenset({floor.backend}))
+        others = self._chain.next(but=self._tried)
         wanted = bool(others) and floor.means.policy.should_fall_back(reason, floor.view())
         if not (wanted or lost):
             return False
@@ -69,6 +68,12 @@ class Fallback:
             floor.means.backends.failed(floor.backend)
         self._change(reason, others if wanted else [])
         return True
+
+    @property
+    def _tried(self) -> frozenset[str]:
+        """Those that are of no use: the present one, and those that have failed at the open turn before."""
+        turn = self._floor.turn
+        return frozenset({self._floor.backend}) | (turn.tried if turn is not None else frozenset())
 
     def rest(self) -> bool:
         """Nothing else is being done: change over now, if that had to wait. Whether it had."""
@@ -82,6 +87,8 @@ class Fallback:
         before, came_from = floor.backend, floor.state
         turn = floor.turn
         sounded = self._mouth.sounded
+        if turn is not None:
+            turn.tried = self._tried
         if turn is not None and came_from is not State.LISTENING:
             self._take_back(turn)
         self._chain.leave()
@@ -120,7 +127,8 @@ class Fallback:
                 return
             floor.tell_error(error, "clear")
         try:
-            await self._chain.open(floor.means.limits.falling_back_s, but=frozenset({before}))
+            tried = turn.tried if turn is not None else frozenset({before})
+            await self._chain.open(floor.means.limits.falling_back_s, but=tried)
             await self._ready()
         except VonadError as error:
             self._exhausted(before, error)

@@ -132,7 +132,8 @@ class Floor:
 
     def tell_error(self, error: VonadError, op: str) -> None:
         """Publish what failed."""
-        self.tell("error", {"code": error.code, "message": error.message, "op": error.op or op})
+        request = self.turn.request_id if self.turn is not None else None
+        self.tell("error", {"code": error.code, "message": error.message, "op": error.op or op, "id": request})
 
     def mark(self, turn: Turn, stage: str) -> None:
         """Note and publish that a turn reached a stage, the first time it does."""

@@ -37,6 +37,7 @@ class Turn:
     skill_budget_s: the longest of the times its skills may take.
     budget:         what it may still cost.
     backend:        the one that answered it.
+    tried:          the backends that have failed at it.
     kept:           what was heard of it before another backend took over.
     ended:          set to the outcome when the turn is over and in the history.
     """
@@ -70,6 +71,7 @@ class Turn:
     skill_budget_s: float = 0.0
     budget: TurnBudget | None = None
     backend: str = ""
+    tried: frozenset[str] = frozenset()
     kept: str = ""
 
     @property
