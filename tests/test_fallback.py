@@ -130,6 +130,7 @@ async def test_frames_that_come_while_the_next_backend_opens_are_not_lost() -> N
         await settle()
         assert story.session.state == "falling_back"
         assert story.session.attentive
+        assert [state for state, _ in story.line.shown] == ["listening"], "the lamp is on whenever sound is captured"
         await story.hear(*[speech(0.1)] * 4)
         slow.opened.set()
         await settle()

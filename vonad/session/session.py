@@ -69,6 +69,7 @@ class Session:
         self._leases = AsyncExitStack()
         self._detector: VoiceActivityDetector | None = None
         self._opened_by: Wake | None = None
+        self._shown = "idle"
         self._closing = asyncio.Event()
         self._close_reason = ""
         self._farewell = ""
@@ -318,8 +319,10 @@ class Session:
         if change.state not in OPENING and not self.opened.is_set():
             self.opened.set()
             self._course.watch.opened()
-        before, now = coarse(change.previous), coarse(change.state)
-        if self._line is not None and before != now:
+        # While another backend is looked for, what is said is still captured: the lamp says so.
+        now = "listening" if self._course.resumption.wanted else coarse(change.state)
+        if self._line is not None and now != self._shown:
+            self._shown = now
             opened_by = None
             if now == "listening":
                 opened_by, self._opened_by = self._opened_by, None
