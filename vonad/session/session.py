@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 
 from vonad.backend import Brief
-from vonad.engine import VoiceActivityDetector
 from vonad.errors import VonadError, first_error
-from vonad.events import coarse
 from vonad.frame import Frame
 from vonad.plan import ContextEvent, InjectMode, Plan, SessionView, Wake
 from vonad.session.announcement import Announcement
 from vonad.session.compaction import Compaction
 from vonad.session.course import Course
+from vonad.session.detectors import Detectors
 from vonad.session.floor import Floor
 from vonad.session.injection import Injection
 from vonad.session.interruption import ANSWERING
+from vonad.session.lamp import Lamp
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
 from vonad.session.turn import Turn
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 UNFINISHED = ("opening", "fallback", "home", "ping", "compaction")
 """What a session that ends does not wait for."""
-
 
 OPENING = frozenset({State.CONNECTING, State.FALLING_BACK})
 """States in which a session that has only begun has no backend yet."""
@@ -67,9 +66,8 @@ class Session:
         self._injection = Injection(self._floor, say=self.say, interrupt=self._course.interruption.interrupt)
         self._compaction = Compaction(self._floor)
         self._leases = AsyncExitStack()
-        self._detector: VoiceActivityDetector | None = None
-        self._opened_by: Wake | None = None
-        self._shown = "idle"
+        self._detectors = Detectors(self._floor, self._leases)
+        self._lamp = Lamp(line)
         self._closing = asyncio.Event()
         self._close_reason = ""
         self._farewell = ""
@@ -179,19 +177,7 @@ class Session:
         )
 
     async def _ready(self) -> None:
-        """Borrow what tells speech from noise, once a backend is asked that does not know itself."""
-        microphone = self._course.microphone
-        if self._line is None or self._floor.capabilities.turn_detection:
-            microphone.detector = None
-            return
-        if self._detector is None:
-            self._detector = await self._leases.enter_async_context(self._means.detector())
-        microphone.detector = self._detector
-        if microphone.judge is None and self._means.judge is not None:
-            try:
-                microphone.judge = await self._leases.enter_async_context(self._means.judge())
-            except VonadError as error:
-                log.warning("session %s ends turns by silence alone: %s", self.id, error.message)
+        await self._detectors.ready(self._course.microphone)
 
     def _failed(self, error: VonadError) -> None:
         if not self.over:
@@ -216,11 +202,11 @@ class Session:
 
     def opened_by(self, wake: Wake | None) -> None:
         """What the first turn is due to; to be told before `run`."""
-        self._opened_by = wake
+        self._lamp.opened_by = wake
 
     def listen(self, wake: Wake | None) -> None:
         """Open the microphone; cuts a reply short. Raises invalid_state while it is open, or opening."""
-        self._opened_by = wake
+        self._lamp.opened_by = wake
         follow_up = wake.follow_up if wake is not None else None
         self._course.interruption.before(
             "wake", lambda trigger: self._course.listen(trigger, "voice", follow_up=follow_up), idle=Trigger.LISTEN
@@ -299,7 +285,7 @@ class Session:
         self._floor.machine.fire(Trigger.CLOSE, State.CLOSING, reason=reason)
         if turn is not None:
             turn.heard = heard
-            self._floor.finish(turn, "failed" if turn.failed else "interrupted")
+            self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "interrupted"))
         self._closing.set()
 
     async def hear(self, frame: Frame) -> None:
@@ -319,14 +305,4 @@ class Session:
         if change.state not in OPENING and not self.opened.is_set():
             self.opened.set()
             self._course.watch.opened()
-        # While another backend is looked for, what is said is still captured: the lamp says so.
-        now = "listening" if self._course.resumption.wanted else coarse(change.state)
-        if self._line is not None and now != self._shown:
-            self._shown = now
-            opened_by = None
-            if now == "listening":
-                opened_by, self._opened_by = self._opened_by, None
-            try:
-                self._line.show(now, opened_by=opened_by)
-            except Exception:  # a transport's lamp must not stop a conversation
-                log.exception("satellite %s cannot show that it is %s", self._line.satellite, now)
+        self._lamp.show(change.state, captures=self._course.resumption.wanted)
