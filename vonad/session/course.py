@@ -12,7 +12,7 @@ from vonad.session.chain import Chain
 from vonad.session.draft import Draft
 from vonad.session.fallback import Fallback
 from vonad.session.floor import Floor, interrupt_dialogue
-from vonad.session.interruption import Interruption
+from vonad.session.interruption import ANSWERING, Interruption
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.microphone import Microphone
 from vonad.session.mouth import Mouth
@@ -233,18 +233,18 @@ class Course:
     # After the reply
 
     def _reply_over(self, turn: Turn) -> None:
-        if self._floor.turn is not turn or self._floor.over or self._floor.state is State.FALLING_BACK:
+        if self._floor.turn is not turn or self._floor.state not in ANSWERING:
             return
-        if self._floor.state is State.EXECUTING_SKILL:
-            self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
         if self.own_turns.wants_follow_up(turn):
             self._floor.after("reopen", self._floor.means.limits.reopen_s, lambda: self._rest(turn, follow_up=True))
         else:
             self._rest(turn, follow_up=False)
 
     def _rest(self, turn: Turn, *, follow_up: bool) -> None:
-        if self._floor.turn is not turn or self._floor.over:
-            return
+        if self._floor.turn is not turn or self._floor.state not in ANSWERING:
+            return  # it was interrupted while its microphone was about to open again
+        if self._floor.state is State.EXECUTING_SKILL:
+            self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
         trigger = Trigger.PLAYBACK_FINISHED if self._floor.state is State.SPEAKING else Trigger.REPLY_SILENT
         self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
         if follow_up and not len(self.mouth.announcements):
