@@ -107,3 +107,13 @@ def test_a_degraded_turn_and_one_with_lost_sound_say_so() -> None:
     told = why(turn(degraded=True, audio_gap=True, stages={"waiting_for_nobody": 7.0}))
     assert (told.degraded, told.audio_gap) == (True, True)
     assert told.steps == (Step("waiting_for_nobody", 7.0, 7.0, "waiting_for_nobody"),)
+
+
+def test_what_was_prepared_while_the_user_spoke_kept_nobody_waiting() -> None:
+    stages = {"skill": 1532.0, "endpoint": 1864.0, "stt": 1876.0, "agent_first_token": 1877.0}
+    told = why(
+        turn(stages={**stages, "playback_started": 1877.5}, first_audio_ms=232.0, attempts=[attempt("clock", 1)])
+    )
+    assert told.steps[0] == Step("skill", 1532.0, 0.0, "skill clock, prepared")
+    assert told.steps[1] == Step("speech", 1645.5, 1645.5, "the user")
+    assert told.slowest == Step("endpoint", 1864.0, 218.5, "endpointing")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from vonad.history import SkillRun, TurnDetail
 
 OWNERS = {
+    "speech": "the user",
     "endpoint": "endpointing",
     "stt": "stt",
     "agent_first_token": "agent",
@@ -17,6 +18,9 @@ OWNERS = {
 
 ORDER = ("wake", *OWNERS)
 """Stages that are reached in the same millisecond, in the order of their causes."""
+
+PREPARED = frozenset({"skill", "agent_first_token", "tts_first_audio"})
+"""Stages that a prepared answer reaches before the user's words have ended."""
 
 UNBLAMED = frozenset({"the user", "the reply itself"})
 """Whose time is not waited for: somebody speaks, or is listened to."""
@@ -84,14 +88,16 @@ def why(turn: TurnDetail) -> Why:
 
 
 def _steps(turn: TurnDetail) -> tuple[Step, ...]:
-    reached = sorted(turn.stages.items(), key=lambda item: (item[1], _place(item[0])))
+    reached = dict(turn.stages)
+    ended = reached.get("endpoint")
+    if ended is not None:
+        reached["speech"] = _end_of_speech(turn, ended)
     steps: list[Step] = []
     before = 0.0
-    for stage, at_ms in reached:
-        if stage == "endpoint":
-            spoken = _end_of_speech(turn, at_ms)
-            steps.append(Step("speech", spoken, round(spoken - before, 1), "the user"))
-            before = spoken
+    for stage, at_ms in sorted(reached.items(), key=lambda item: (item[1], _place(item[0]))):
+        if ended is not None and at_ms < ended and stage in PREPARED:  # beside the user's words: nobody waited for it
+            steps.append(Step(stage, at_ms, 0.0, f"{_owner(stage, turn)}, prepared"))
+            continue
         steps.append(Step(stage, at_ms, round(at_ms - before, 1), _owner(stage, turn)))
         before = at_ms
     return tuple(steps)
