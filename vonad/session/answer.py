@@ -64,8 +64,8 @@ class Answer:
         turn = floor.turn
         if turn is None or item.turn != turn.number or turn.outcome is not None or floor.state is State.FALLING_BACK:
             return
-        if floor.state is State.LISTENING and _answers(item) and not self._heard_out(turn):
-            return
+        if _answers(item) and (turn.source == "say" or (floor.state is State.LISTENING and not self._heard_out(turn))):
+            return  # nobody asked for it, or not yet
         match item:
             case Frame():
                 await self._sound(turn, item)
@@ -226,6 +226,8 @@ class Answer:
                 floor.tell("transcript.partial", {"text": item.text})
             self._told.partial(item.text)  # the same words again still stand: a pause may end the turn
             return
+        if turn.asked and not floor.capabilities.hears:
+            return  # these words, or others, are being answered
         floor.mark(turn, "stt")
         turn.transcript = item.text or None
         floor.tell("transcript.final", {"text": item.text})
