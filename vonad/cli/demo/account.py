@@ -43,12 +43,13 @@ class Account:
         self._print((f"  {who:<12}", "dim"), (f"“{words}”", "bold yellow"))
 
     def latency(self, stages: Mapping[str, float], first_audio_ms: float | None) -> None:
-        """Where the turn's time went, stage by stage."""
-        before = 0.0
+        """How long each stage took; what was prepared while somebody spoke took nobody's time."""
+        ended, before = stages.get("endpoint", 0.0), 0.0
         for stage, ms in sorted(stages.items(), key=lambda item: item[1]):
             name = STAGES.get(stage, stage)
-            self._print((f"  {ms / 1000:7.3f} s ", "dim"), (f"{name:<40}", ""), (f"{ms - before:+9.1f} ms", "magenta"))
-            before = ms
+            took = "prepared" if ms < ended else f"{ms - before:+.1f} ms"
+            self._print((f"  {ms / 1000:7.3f} s ", "dim"), (f"{name:<40}", ""), (f"{took:>12}", "magenta"))
+            before = ms if ms >= ended else before
         if first_audio_ms is not None:
             self._print(("  last word → first sound of the reply: ", "dim"), (f"{first_audio_ms:.0f} ms", "bold"))
 
