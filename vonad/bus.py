@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC
 
 from vonad.clock import Clock
 from vonad.events import EVENTS, Event
@@ -75,8 +73,18 @@ class Bus:
     def stamp(self, event: Event) -> Event:
         """The event with its place in this node's order."""
         self._seq += 1
-        ts = self._clock.now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return replace(event, seq=self._seq, ts=ts, node=self.node)
+        ts = f"{self._clock.now().isoformat(timespec='milliseconds')[:-6]}Z"  # the clock's calendar is UTC
+        return Event(  # replace() would take twice as long, and every stage of a turn is told
+            event.type,
+            event.data,
+            event.satellite,
+            event.session_id,
+            event.conversation_id,
+            event.turn,
+            self._seq,
+            ts,
+            self.node,
+        )
 
     def publish(self, event: Event) -> Event:
         """Tell everybody; the event as stamped."""

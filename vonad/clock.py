@@ -3,9 +3,10 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Protocol
 
 
@@ -40,15 +41,31 @@ class Clock(ABC):
         finally:
             timer.cancel()
 
-    @asynccontextmanager
-    async def deadline(self, seconds: float) -> AsyncIterator[None]:
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[None]:
         """Cancel the body and raise TimeoutError when it takes longer."""
-        async with asyncio.timeout(None) as scope:
-            timer = self.call_later(seconds, lambda: None if scope.expired() else scope.reschedule(0.0))
-            try:
-                yield
-            finally:
-                timer.cancel()
+        return _Deadline(self, seconds)
+
+
+class _Deadline(AbstractAsyncContextManager[None]):
+    """A class: it stands in every turn's way, and a generator's context takes twice as long."""
+
+    __slots__ = ("_clock", "_scope", "_seconds", "_timer")
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._scope = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        scope = self._scope
+        await scope.__aenter__()
+        self._timer = self._clock.call_later(self._seconds, lambda: None if scope.expired() else scope.reschedule(0.0))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        await self._scope.__aexit__(kind, error, trace)
 
 
 class SystemClock(Clock):

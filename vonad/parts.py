@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -304,7 +304,5 @@ class PartHost(Host):
     def engines(self, role: Role) -> Sequence[str]:
         return self._parts.engines(role)
 
-    @asynccontextmanager
-    async def engine(self, role: Role, name: str) -> AsyncIterator[object]:  # type: ignore[override]
-        async with self._parts.lease(object, role, name) as engine:
-            yield engine
+    def engine(self, role: Role, name: str) -> AbstractAsyncContextManager[object]:  # type: ignore[override]
+        return self._parts.pool(role, name).lease()
