@@ -1,0 +1,109 @@
+"""Bugs of the systems that vonad descends from, one test each: here they cannot come back.
+
+Elsewhere: chunking (test_frame_properties), resurrection (test_resume), a lost interrupt and a state callback under a
+lock (test_admission), a session that nobody ever joined (test_reaper).
+"""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from tests.conversation import FAILURE, conversation
+from vonad.backend import ReplyDone, ReplyText
+from vonad.errors import VonadError
+from vonad.frame import Frame
+from vonad.plan import Plan
+from vonad.resilience import FAILURES_TO_OPEN, OPEN_S, Breaker, Pool
+from vonad.testing import ManualClock, ScriptedBackend, ScriptedLine, settle, speech
+
+
+async def test_late_output_is_not_saved_as_heard() -> None:
+    line = ScriptedLine()
+    async with conversation(line=line) as story:
+        line.hold()
+        await story.say_command()
+        await story.understood("tell me a story")
+        turn, sound = story.turn, speech(2.0).samples
+        story.dialogue.emit(ReplyText(turn, "Once there lived a king."), Frame(sound, 16_000, turn=turn))
+        await settle()
+        line.heard(0.8)
+        story.session.stop()
+        played = len(line.sound)
+        story.dialogue.emit(ReplyText(turn, "He had a horse."), Frame(sound, 16_000, turn=turn), ReplyDone(turn))
+        line.release()
+        await settle()
+        [ended] = story.told("turn.ended")
+        assert ended.data["heard_text"] == "Once there"
+        assert ended.data["generated_text"] == "Once there lived a king."
+        assert len(line.sound) == played
+        story.session.listen(None)
+        await story.say_command()
+        await story.understood("go on")
+        assert [exchange.assistant for exchange in story.dialogue.history] == ["Once there"]
+
+
+async def test_late_output_of_a_backend_that_was_left_is_not_saved_as_heard() -> None:
+    plan = Plan(satellite="desk", backends=("scripted", "second"))
+    async with conversation(plan=plan, others={"second": ScriptedBackend()}) as story:
+        await story.say_command()
+        await story.understood("what time is it")
+        first, turn = story.dialogue, story.turn
+        first.emit(FAILURE)
+        await settle()
+        first.emit(ReplyText(turn, "Midnight."), Frame(speech(1.0).samples, 16_000, turn=turn), ReplyDone(turn))
+        story.dialogue.emit(ReplyText(turn, "Noon."), Frame(speech(1.0).samples, 16_000, turn=turn), ReplyDone(turn))
+        await settle()
+        [ended] = story.told("turn.ended")
+        assert (ended.data["generated_text"], ended.data["heard_text"]) == ("Noon.", "Noon.")
+
+
+def opened(clock: ManualClock) -> Breaker:
+    """A breaker that is open, and may be probed."""
+    breaker = Breaker("agent", clock)
+    for _ in range(FAILURES_TO_OPEN):
+        breaker.failed()
+    assert breaker.state == "open"
+    return breaker
+
+
+async def test_a_half_open_breaker_lets_one_probe_through_at_a_time() -> None:
+    clock = ManualClock()
+    breaker = opened(clock)
+    await clock.advance(OPEN_S)
+    breaker.admit()
+    with pytest.raises(VonadError, match="left alone"):
+        breaker.admit()
+    breaker.succeeded()
+    breaker.admit()
+    breaker.succeeded()
+    assert breaker.state == "closed"
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "out of budget", "no free stream"])
+async def test_a_half_open_breaker_is_not_locked_by_a_probe_that_never_answers(ends: str) -> None:
+    clock = ManualClock()
+    breaker = opened(clock)
+    pool = Pool("agent", breaker, streams=1, clock=clock)
+    await clock.advance(OPEN_S)
+
+    async def probe() -> None:
+        async with pool.lease():
+            if ends == "out of budget":
+                raise VonadError("budget_exceeded", "no more")
+            await asyncio.Event().wait()
+
+    if ends == "no free stream":
+        await pool._free.acquire()  # somebody has had it since before it opened
+    probing = asyncio.create_task(probe(), name="probe")
+    await clock.advance(1.5)
+    if ends == "no free stream":
+        pool._free.release()
+    probing.cancel()
+    with suppress(asyncio.CancelledError, VonadError):
+        await probing
+    assert breaker.state == "half_open"
+    for _ in range(2):
+        async with pool.lease():
+            pass
+    assert breaker.state == "closed"
