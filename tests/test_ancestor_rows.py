@@ -1,10 +1,12 @@
 """Rows of the ancestors' tables that no other test names; docs/sessions.md lists them all."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from tests.conversation import FAILURE, conversation
+from tests.runtime_house import runtime_house
 from vonad.backend import BackendCapabilities, ReplyDone, ReplyText, Transcript
 from vonad.bus import Bus
 from vonad.errors import VonadError
@@ -26,6 +28,13 @@ def waiting_skill(release: asyncio.Event) -> tuple[AnySkill, str]:
         return "Done."
 
     return skill()(wait)(NoSettings(), ScriptedHost()), "tests"
+
+
+async def test_vona_session_config_has_a_fresh_id_per_session(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        one, other = [await home.sessions.create(text="hello") for _ in range(2)]
+        assert one.session_id != other.session_id
+        assert one.conversation_id != other.conversation_id
 
 
 async def test_vona_driver_loop_is_full_duplex_capture_goes_on_while_backend_and_playback_stand_still() -> None:

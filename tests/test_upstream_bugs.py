@@ -13,8 +13,12 @@ from tests.conversation import FAILURE, conversation
 from vonad.backend import ReplyDone, ReplyText
 from vonad.errors import VonadError
 from vonad.frame import Frame
+from vonad.parts import Part, Parts
 from vonad.plan import Plan
+from vonad.plugins.offer import Group
 from vonad.resilience import FAILURES_TO_OPEN, OPEN_S, Breaker, Pool
+from vonad.roster import Roster
+from vonad.settings.tables import ComponentTable
 from vonad.testing import ManualClock, ScriptedBackend, ScriptedLine, settle, speech
 
 
@@ -107,3 +111,30 @@ async def test_a_half_open_breaker_is_not_locked_by_a_probe_that_never_answers(e
         async with pool.lease():
             pass
     assert breaker.state == "closed"
+
+
+class OnePart(Parts):
+    """A house with one backend."""
+
+    def __init__(self) -> None:
+        self._only = Part("backends", "agent", ComponentTable(), component=ScriptedBackend())
+
+    def get(self, group: Group, name: str) -> Part:
+        return self._only
+
+
+async def test_a_half_open_breaker_of_a_backend_is_not_locked_by_a_session_that_never_reports() -> None:
+    clock = ManualClock()
+    states: list[str] = []
+    roster = Roster(OnePart(), clock, lambda _, state: states.append(state))
+    for _ in range(FAILURES_TO_OPEN):
+        roster.get("agent")
+        roster.failed("agent")
+    with pytest.raises(VonadError, match="left alone"):
+        roster.get("agent")
+    await clock.advance(OPEN_S)
+    roster.get("agent")  # by a session in which nobody ever says anything
+    for _ in range(2):
+        roster.get("agent")
+        roster.succeeded("agent")
+    assert states == ["open", "half_open", "closed"]
