@@ -147,6 +147,13 @@ def test_the_limits_are_those_that_hold():
     assert set(Limits.__slots__) <= {name.removeprefix("session.") for name in told}
 
 
+def test_every_row_of_the_ancestors_has_its_test():
+    told = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", section(SESSIONS, "Row by row"))
+    assert len(told) > 100
+    missing = [f"{file}::{test}" for file, test in told if f"def {test}(" not in (ROOT / file).read_text()]
+    assert missing == []
+
+
 # Operations
 
 
