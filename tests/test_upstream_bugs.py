@@ -138,3 +138,23 @@ async def test_a_half_open_breaker_of_a_backend_is_not_locked_by_a_session_that_
         roster.get("agent")
         roster.succeeded("agent")
     assert states == ["open", "half_open", "closed"]
+
+
+async def test_what_was_heard_before_a_fallback_is_saved_as_heard_once() -> None:
+    plan = Plan(satellite="desk", backends=("scripted", "second"))
+    line = ScriptedLine()
+    async with conversation(plan=plan, others={"second": ScriptedBackend()}, line=line) as story:
+        await story.say_command()
+        await story.understood("tell me a story")
+        turn = story.turn
+        line.hold()
+        story.dialogue.emit(ReplyText(turn, "Once there lived."), Frame(speech(1.5).samples, 16_000, turn=turn))
+        await settle()
+        line.heard(0.6)
+        story.dialogue.emit(FAILURE)
+        await settle()
+        story.dialogue.emit(ReplyDone(turn))
+        line.release()
+        await settle()
+        [ended] = story.told("turn.ended")
+        assert (ended.data["generated_text"], ended.data["heard_text"]) == ("Once", "Once")

@@ -81,7 +81,7 @@ class Mouth:
         if self._utterance is not None:
             await self._utterance.end()
         else:
-            turn.heard = turn.reply
+            turn.heard = turn.reply.removeprefix(turn.kept).strip()  # what was kept is counted already
             self._over(turn)
 
     def silence(self, *, but: str = "\n") -> str:
