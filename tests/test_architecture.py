@@ -28,7 +28,10 @@ FLOORS: tuple[dict[str, str], ...] = (
         "history": "history",
     },
     {"session": "session", "skills": "skills", "wake": "wake"},
-    {"runtime": "runtime admission announcing ear equipment lines parts plans reaper reception roster seats sessions sounds"},
+    {
+        "runtime": "runtime admission announcing ear equipment lines parts plans reaper reception roster "
+        "seats sessions sounds"
+    },
     {"service": "service session_service views why"},
     {"mqtt": "mqtt", "web": "web"},
     {"composition": "systemd daemon garbage instance process reload cli __main__", "testing": "testing"},
