@@ -1,8 +1,8 @@
 """Wake words: the microWakeWord models of the pymicro-wakeword package (Apache-2.0), and the owner's own.
 
 Own models are pairs of a manifest and a network, `NAME.json` and the .tflite it names, in `wake/` of the configuration
-directory; the word is then called NAME. One called like a model of the package replaces it. One called `stop` is the stop
-word: the package has none.
+directory; the word is then called NAME. One called like a model of the package replaces it. One called `stop` is the
+stop word: the package has none.
 """
 
 from collections.abc import Sequence

@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001  (the phonetic alphabet is made of letters that look like others)
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
@@ -153,7 +154,7 @@ async def test_words_that_still_stand_are_told_again_so_that_a_pause_finds_them_
 
     told = [(fed / 16_000, text.text) async for text in engine.listen(feed(), language="en", sentences=HOUSE)]
 
-    gaps = [after - before for (before, _), (after, _) in zip(told, told[1:], strict=False)]
+    gaps = [after - before for (before, _), (after, _) in itertools.pairwise(told)]
     assert max(gaps) <= 0.2
     in_pause = [text for at, text in told[:-1] if 1.9 < at <= 1.99]
     assert in_pause, "within 100 ms of the end of speech"
