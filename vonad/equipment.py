@@ -85,14 +85,7 @@ class Equipment:
             detector=lambda: self._parts.lease(VoiceActivityDetector, "vad", limits.vad),
             judge=self._judge(limits.turn),
             sentences=lambda: catalogue.sentences,
-            limits=Limits(
-                processing_s=limits.processing_s,
-                away_s=limits.away_s,
-                keep_alive_s=limits.keep_alive_s,
-                compaction_tokens=limits.compaction_tokens,
-                idle_timeout_s=limits.idle_timeout_s,
-                max_duration_s=limits.max_duration_s,
-            ),
+            limits=limits_of(settings),
         )
 
     def _new_desk(self, catalogue: Catalogue) -> Desk:
@@ -122,3 +115,17 @@ class Equipment:
             else:
                 return
         raise last or VonadError("backend_unavailable", f"none of the backends {', '.join(backends)} can speak")
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What the owner may set of a session's limits; the rest is as it is."""
+    session = settings.session
+    return Limits(
+        processing_s=session.processing_s,
+        away_s=session.away_s,
+        cool_off_s=session.cool_off_s,
+        keep_alive_s=session.keep_alive_s,
+        compaction_tokens=session.compaction_tokens,
+        idle_timeout_s=session.idle_timeout_s,
+        max_duration_s=session.max_duration_s,
+    )
