@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from tests.conversation import Hooks
 from tests.listening import Listening, listening
 from vonad.plan import Plan, Preemptive
-from vonad.session.draft import similarity, usable, words
+from vonad.session.draft import similarity, usable
+from vonad.session.words import words
 from vonad.testing import settle
 
 TEXT = st.text(alphabet="abc'\u2019 ,.?!-_Äß\u0131I", max_size=30)

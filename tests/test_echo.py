@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vonad.frame import Samples
-from vonad.session.echo import QUIETEST_DB, TAIL_S, Echo, loudness_db, repeats, words
+from vonad.session.echo import QUIETEST_DB, TAIL_S, Echo, loudness_db, repeats
+from vonad.session.words import words
 
 REPLY = "It's twelve o'clock. Do you want to hear the news, or the weather?"
 

@@ -16,8 +16,8 @@ from vonad.events import Event
 from vonad.parts import Part, Parts
 from vonad.plan import SATELLITE_ID, Wake
 from vonad.plans import own_settings
-from vonad.session.echo import words
 from vonad.session.session import Session
+from vonad.session.words import words
 from vonad.settings import Settings
 from vonad.transport import Line, Transport
 

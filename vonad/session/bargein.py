@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from vonad.engine import VoiceActivity, VoiceActivityDetector
 from vonad.frame import CAPTURE_RATE, Frame
-from vonad.session.echo import Echo, words
+from vonad.session.echo import Echo
 from vonad.session.floor import Floor
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Turn
+from vonad.session.words import words
 
 SPEECH_ON = 0.5
 SPEECH_OFF = 0.35

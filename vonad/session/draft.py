@@ -1,6 +1,5 @@
 """The draft: an answer prepared for words that the user may not have finished, and whether it is the answer."""
 
-import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -9,12 +8,10 @@ from vonad.errors import VonadError
 from vonad.plan import Preemptive
 from vonad.session.floor import Floor
 from vonad.session.turn import Turn
+from vonad.session.words import words
 
 SIMILAR = 0.8
 """More of the words than this must be the same."""
-
-_GAPS = re.compile(r"[\W_]+")
-_INSIDE = re.compile(r"(?<=\w)['\u2019](?=\w)")
 
 
 class Draft:
@@ -90,11 +87,6 @@ def usable(strategy: Preemptive, drafted: str, final: str) -> bool:
             return words(drafted) == words(final)
         case "use_if_similar":
             return similarity(drafted, final) > SIMILAR
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Its words, so that two ways to write the same are equal: whatever their case, punctuation and spaces."""
-    return tuple(_GAPS.sub(" ", _INSIDE.sub("", text.casefold())).split())
 
 
 def similarity(one: str, other: str) -> float:

@@ -4,13 +4,13 @@ A line that is full duplex is to hear no echo at all, but rooms, speakers and ca
 left now and then. So what is overheard is never believed to be the user's without a look here.
 """
 
-import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 import numpy as np
 
 from vonad.frame import Samples
+from vonad.session.words import words
 
 SIMILAR = 0.8
 """Words that are more like ours than this are ours: a recogniser hears an echo badly."""
@@ -24,11 +24,6 @@ QUIETEST_DB = -60.0
 
 RISE, FALL = 0.3, 0.01
 """How fast the measured loudness follows what is louder and quieter than it, for each piece that is not the user's."""
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Lower-case words without punctuation; an apostrophe parts none."""
-    return tuple(re.findall(r"[^\W_]+", re.sub(r"['\u2019]", "", text.lower())))
 
 
 def repeats(text: str, spoken: str) -> bool:

@@ -127,7 +127,6 @@ PHRASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "unavailable": "Sorry, I cannot answer right now.",
             "budget_exceeded": "Sorry, that took more than I am allowed to spend.",
             "filler": "One moment.",
-            "confirm_yes": "yes",
             "confirm_no": "Okay, I will not.",
         },
     }
