@@ -51,7 +51,7 @@ class Listening:
         self.judge = Scholar()
         self.ended: list[tuple[str, float]] = []
         self.heard_s = 0.0
-        self.microphone = Microphone(floor, self._over, self.draft)
+        self.microphone = Microphone(floor, self._over, lambda turn, failure: None, self.draft)
         self.microphone.detector = LoudnessDetector()
         self.microphone.judge = self.judge
         floor.machine.fire(Trigger.OPEN, State.CONNECTING)
@@ -84,11 +84,12 @@ class Listening:
             await self.clock.advance(frame.seconds)
             self.heard_s += frame.seconds
 
-    def _over(self, turn: Turn, reason: str) -> None:
+    def _over(self, turn: Turn, reason: str) -> bool:
         assert turn is self.turn
         self.ended.append((reason, round(self.heard_s, 2)))
         self.microphone.close()
         self.floor.machine.fire(Trigger.END_OF_TURN, State.PROCESSING, reason=reason)
+        return False
 
 
 @asynccontextmanager

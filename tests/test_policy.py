@@ -26,9 +26,16 @@ from vonad.policy import DefaultPolicy, Policy, question
 from vonad.skill import Allow, Confirm, Deny, DenyKind, Risk, SkillCall
 from vonad.testing import ManualClock
 
-VIEW = SessionView(
+SEEN = SessionView(
     session_id="s1", conversation_id="c1", satellite="desk", state="processing", turn=1, backend="b", created=""
 )
+
+
+def view() -> SessionView:
+    """A look at the session."""
+    return SEEN
+
+
 WAKE = Wake(satellite="desk", source="mqtt", at=0.0)
 CALL = SkillCall("1", "unlock", {"door": "front"})
 EVENTS: tuple[ControlEvent, ...] = (
@@ -41,11 +48,11 @@ RISKS: Mapping[str, Risk] = {"unlock": "sensitive", "lamp": "reversible", "time"
 
 HOOKS: Mapping[str, Callable[[Policy], object]] = {
     "plan_session": lambda policy: policy.plan(WAKE, []),
-    "review_skill_call": lambda policy: policy.review(CALL, VIEW),
-    "review_control_event": lambda policy: policy.control(EVENTS[1], VIEW),
-    "should_fall_back": lambda policy: policy.should_fall_back("silence", VIEW),
-    "rewrite_user_text": lambda policy: policy.user_text("hello", VIEW),
-    "rewrite_reply": lambda policy: policy.reply("hello", VIEW),
+    "review_skill_call": lambda policy: policy.review(CALL, view),
+    "review_control_event": lambda policy: policy.control(EVENTS[1], view),
+    "should_fall_back": lambda policy: policy.should_fall_back("silence", view),
+    "rewrite_user_text": lambda policy: policy.user_text("hello", view),
+    "rewrite_reply": lambda policy: policy.reply("hello", view),
 }
 every_hook = pytest.mark.parametrize("hook", HOOKS)
 
@@ -68,7 +75,11 @@ class House:
             "should_fall_back": lambda reason, session: self.own.should_fall_back(reason),
         }
         own = [("own", told[hook])] if hook in told else []
-        return [*((name, lambda say=say, **about: say(*about.values())) for name, say in self.plugins.items()), *own]
+        return [*((name, lambda say=say, **about: say(*_seen(about))) for name, say in self.plugins.items()), *own]
+
+
+def _seen(about: Mapping[str, object]) -> list[object]:
+    return [SEEN if name == "session" else value for name, value in about.items()]
 
 
 def slow(house: House, seconds: float, answer: object = None) -> Callable[..., object]:
@@ -89,7 +100,7 @@ def test_row_vona_runtime_decision_each_of_the_four_is_what_policy_can_say() -> 
     decisions: tuple[Decision, ...] = (Ignore(), Continue(), InjectContext(event), FallBack("too slow"))
     for decision in decisions:
         assert (
-            House(plugin=lambda event, session, decision=decision: decision).policy.control(EVENTS[0], VIEW) is decision
+            House(plugin=lambda event, session, decision=decision: decision).policy.control(EVENTS[0], view) is decision
         )
     assert set(get_args(Decision)) == {type(decision) for decision in decisions}
 
@@ -98,14 +109,14 @@ def test_row_vona_runtime_decision_each_of_the_four_is_what_policy_can_say() -> 
 def test_row_vona_control_events_all_four_kinds_pass_policy_and_go_on_by_default(event: ControlEvent) -> None:
     seen: list[object] = []
     house = House(observer=lambda event, session: seen.append(event))
-    assert house.policy.control(event, VIEW) == Continue()
+    assert house.policy.control(event, view) == Continue()
     assert seen == [event]
     assert {type(event) for event in EVENTS} == set(get_args(ControlEvent))
 
 
 def test_row_vona_session_policy_says_when_the_next_backend_takes_over() -> None:
     policy = House().policy
-    answers = {reason: policy.should_fall_back(reason, VIEW) for reason in get_args(FallbackReason)}
+    answers = {reason: policy.should_fall_back(reason, view) for reason in get_args(FallbackReason)}
     assert answers == {
         "backend_unavailable": True,
         "control_rejected": True,
@@ -118,13 +129,13 @@ def test_row_vona_session_policy_says_when_the_next_backend_takes_over() -> None
 
 def test_row_vona_session_policy_a_plugin_overrides_the_house() -> None:
     house = House(mine=lambda reason, session: reason == "tool_timeout")
-    assert house.policy.should_fall_back("tool_timeout", VIEW)
-    assert not house.policy.should_fall_back("silence", VIEW)
+    assert house.policy.should_fall_back("tool_timeout", view)
+    assert not house.policy.should_fall_back("silence", view)
 
 
 def test_row_vona_external_context_event_comes_from_policy_with_source_summary_and_payload() -> None:
     event = ContextEvent(source="doorbell", spoken_summary="Somebody is at the door.", payload={"who": "?"})
-    decision = House(bell=lambda _, session: InjectContext(event)).policy.control(EVENTS[1], VIEW)
+    decision = House(bell=lambda _, session: InjectContext(event)).policy.control(EVENTS[1], view)
     assert isinstance(decision, InjectContext)
     assert (decision.event.source, decision.event.spoken_summary, decision.event.payload) == (
         "doorbell",
@@ -139,7 +150,7 @@ def test_row_vona_external_context_event_comes_from_policy_with_source_summary_a
 )
 def test_only_what_is_sensitive_is_to_be_confirmed(name: str, verdict: object) -> None:
     call = SkillCall("1", name, {"door": "front"})
-    assert House().policy.review(call, VIEW) == verdict
+    assert House().policy.review(call, view) == verdict
 
 
 def test_the_question_names_the_skill_and_what_it_is_told() -> None:
@@ -149,9 +160,9 @@ def test_the_question_names_the_skill_and_what_it_is_told() -> None:
 
 
 def test_a_plugin_may_spare_the_question_or_ask_one_of_its_own() -> None:
-    assert House(trusting=lambda call, session: Allow()).policy.review(CALL, VIEW) == Allow()
+    assert House(trusting=lambda call, session: Allow()).policy.review(CALL, view) == Allow()
     asking = House(careful=lambda call, session: Confirm("The lamp, really?"))
-    assert asking.policy.review(SkillCall("1", "lamp", {}), VIEW) == Confirm("The lamp, really?")
+    assert asking.policy.review(SkillCall("1", "lamp", {}), view) == Confirm("The lamp, really?")
 
 
 def test_the_first_answer_that_is_not_none_counts() -> None:
@@ -160,7 +171,7 @@ def test_the_first_answer_that_is_not_none_counts() -> None:
         first=lambda call, session: Deny("no"),
         second=lambda call, session: Allow(),
     )
-    assert house.policy.review(CALL, VIEW) == Deny("no")
+    assert house.policy.review(CALL, view) == Deny("no")
 
 
 def test_a_wake_becomes_what_the_hooks_say() -> None:
@@ -171,9 +182,9 @@ def test_a_wake_becomes_what_the_hooks_say() -> None:
 
 def test_words_are_replaced_and_left_alone() -> None:
     loud = House(loud=lambda text, session: text.upper()).policy
-    assert (loud.user_text("hello", VIEW), loud.reply("hello", VIEW)) == ("HELLO", "HELLO")
-    assert (House().policy.user_text("hello", VIEW), House().policy.reply("hello", VIEW)) == ("hello", "hello")
-    assert House(mute=lambda text, session: "").policy.reply("hello", VIEW) == ""
+    assert (loud.user_text("hello", view), loud.reply("hello", view)) == ("HELLO", "HELLO")
+    assert (House().policy.user_text("hello", view), House().policy.reply("hello", view)) == ("hello", "hello")
+    assert House(mute=lambda text, session: "").policy.reply("hello", view) == ""
 
 
 # What it means when they fail
@@ -294,7 +305,7 @@ def test_row_meerkat_hooks_an_answer_after_5_s_is_a_no(hook: str) -> None:
 def test_a_review_that_took_too_long_is_denied_as_a_timeout() -> None:
     house = House()
     house.plugins = {"sleepy": slow(house, 6, Allow())}
-    verdict = house.policy.review(CALL, VIEW)
+    verdict = house.policy.review(CALL, view)
     assert isinstance(verdict, Deny)
     assert verdict.kind == "timeout"
 
@@ -303,12 +314,12 @@ def test_a_slow_hook_counts_but_is_reported_by_name_once_a_minute() -> None:
     house = House()
     house.plugins = {"quick": slow(house, 0.09, None), "sluggish": slow(house, 0.25, Allow())}
     for _ in range(3):
-        assert house.policy.review(CALL, VIEW) == Allow()
+        assert house.policy.review(CALL, view) == Allow()
     [(hook, error)] = house.reported
     assert (hook, error.op, error.code) == ("review_skill_call", "review_skill_call", "plugin_error")
     assert "of plugin sluggish took 0.2 s" in error.message
     house.clock._monotonic += 60
-    house.policy.review(CALL, VIEW)
+    house.policy.review(CALL, view)
     assert len(house.reported) == 2
 
 
@@ -328,14 +339,14 @@ def test_a_plugin_that_fails_is_named_by_the_file_it_came_in(tmp_path: Path) -> 
     plugins.register_policy(DefaultPolicy(lambda wake: Plan(satellite=None, backends=("b",)), risk=RISKS.get))
     reported: list[str] = []
     policy = Policy(plugins.hook, lambda hook, error: reported.append(error.message))
-    assert policy.control(EVENTS[0], VIEW) == Ignore()
-    assert policy.should_fall_back("silence", VIEW) is False
-    assert policy.review(CALL, VIEW) == Confirm("Shall I do this: unlock, door front?")
+    assert policy.control(EVENTS[0], view) == Ignore()
+    assert policy.should_fall_back("silence", view) is False
+    assert policy.review(CALL, view) == Confirm("Shall I do this: unlock, door front?")
     assert reported == [
         "review_control_event of plugin broken failed, which counts as no: ZeroDivisionError: division by zero"
     ]
     plugins.unload("broken")
-    assert policy.control(EVENTS[0], VIEW) == Continue()
+    assert policy.control(EVENTS[0], view) == Continue()
 
 
 def test_a_plugin_that_wraps_the_others_sees_what_the_house_decided(tmp_path: Path) -> None:
@@ -348,8 +359,8 @@ def test_a_plugin_that_wraps_the_others_sees_what_the_house_decided(tmp_path: Pa
     plugins.load()
     plugins.register_policy(DefaultPolicy(lambda wake: Plan(satellite=None, backends=("b",)), risk=RISKS.get))
     policy = Policy(plugins.hook, lambda hook, error: pytest.fail(error.message))
-    assert policy.review(CALL, VIEW) == Deny("nothing sensitive")
-    assert policy.review(SkillCall("1", "lamp", {}), VIEW) == Allow()
+    assert policy.review(CALL, view) == Deny("nothing sensitive")
+    assert policy.review(SkillCall("1", "lamp", {}), view) == Allow()
 
 
 def test_row_meerkat_deny_reasons_are_these_five() -> None:

@@ -170,11 +170,11 @@ class Dialogue(ABC):
 
     @abstractmethod
     async def hear(self, frame: Frame) -> None:
-        """Sound of the open turn, 16 kHz."""
+        """Sound of the open turn, 16 kHz. It returns at once: the next frame, and the wake word, wait for it."""
 
     @abstractmethod
     async def commit(self) -> None:
-        """The user has finished speaking."""
+        """The user has finished speaking. It returns at once, as `hear` does."""
 
     @abstractmethod
     async def say(self, text: str) -> None:

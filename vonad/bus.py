@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from vonad.clock import Clock
 from vonad.events import EVENTS, Event
@@ -10,6 +11,9 @@ from vonad.mailbox import Mailbox
 
 MAILBOX = 1_000
 """Events that wait for one reader by default: several busy turns' worth, well under a megabyte."""
+
+BURST = 1_000
+"""Events that wait to be handed out at most, in a house that never comes to rest."""
 
 LAST = "session.closed"
 """What a session says last."""
@@ -35,7 +39,8 @@ class Subscription:
         return self._mailbox.overrun
 
     def close(self) -> None:
-        """End the iteration once what waits is read."""
+        """End the iteration once what has happened is read."""
+        self._bus.hand_out()
         self._mailbox.close()
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -61,19 +66,24 @@ class Subscription:
 
 
 class Bus:
-    """Stamps events and hands them to the subscribers' mailboxes. All calls on the event loop."""
+    """Stamps events and hands them to the subscribers' mailboxes. All calls on the event loop.
+
+    They are handed out when the house has done what it is doing (`Clock.soon`): nobody who looks on stands between a
+    word and a sound.
+    """
 
     def __init__(self, node: str, clock: Clock) -> None:
         self.node = node
         self.counts: Counter[str] = Counter()
         self._clock = clock
         self._seq = 0
+        self._told: list[tuple[Event, datetime]] = []
         self._mailboxes: list[tuple[Mailbox[Event], str | None]] = []
 
-    def stamp(self, event: Event) -> Event:
-        """The event with its place in this node's order."""
+    def stamp(self, event: Event, at: datetime | None = None) -> Event:
+        """The event with its place in this node's order. at: when it happened, UTC; now, by default."""
         self._seq += 1
-        ts = f"{self._clock.now().isoformat(timespec='milliseconds')[:-6]}Z"  # the clock's calendar is UTC
+        ts = f"{(at or self._clock.now()).isoformat(timespec='milliseconds')[:-6]}Z"
         return Event(  # replace() would take twice as long, and every stage of a turn is told
             event.type,
             event.data,
@@ -86,27 +96,39 @@ class Bus:
             self.node,
         )
 
-    def publish(self, event: Event) -> Event:
-        """Tell everybody; the event as stamped."""
-        stamped = self.stamp(event)
-        self.counts[event.type] += 1
-        for mailbox, session_id in self._mailboxes:
-            if session_id is None:
-                mailbox.put(stamped)
-            elif session_id == event.session_id:
-                mailbox.put(stamped)
-                if event.type == LAST:
-                    mailbox.close()
-        return stamped
+    def publish(self, event: Event) -> None:
+        """Tell everybody, soon."""
+        told = self._told
+        told.append((event, self._clock.now()))
+        if len(told) == 1:
+            self._clock.soon(self.hand_out)
+        elif len(told) >= BURST:
+            self.hand_out()
+
+    def hand_out(self) -> None:
+        """Tell everybody now."""
+        told, self._told = self._told, []
+        for event, at in told:
+            stamped = self.stamp(event, at)
+            self.counts[event.type] += 1
+            for mailbox, session_id in self._mailboxes:
+                if session_id is None:
+                    mailbox.put(stamped)
+                elif session_id == event.session_id:
+                    mailbox.put(stamped)
+                    if event.type == LAST:
+                        mailbox.close()
 
     @contextmanager
     def subscribe(self, *, limit: int = MAILBOX, session_id: str | None = None) -> Iterator[Subscription]:
         """Events from now on, for as long as the `with` lasts; those of one session only until it has closed."""
+        self.hand_out()  # what happened before is none of this reader's
         mailbox: Mailbox[Event] = Mailbox(limit, keep=lambda event: EVENTS[event.type].kept)
         reader = (mailbox, session_id)
         self._mailboxes.append(reader)
         try:
             yield Subscription(self, mailbox)
         finally:
+            self.hand_out()
             self._mailboxes.remove(reader)
             mailbox.close()

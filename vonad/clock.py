@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol
 
+SOON_S = 0.001
+"""Longer than a reply takes from its last word to its first sound; nobody who looks on would notice."""
+
 
 class Timer(Protocol):
     """A call that is due later."""
@@ -31,6 +34,10 @@ class Clock(ABC):
     @abstractmethod
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` once on the event loop, `delay` seconds from now."""
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once on the event loop, when what is going on there now is likely to have been done."""
+        self.call_later(SOON_S, callback)
 
     async def sleep(self, delay: float) -> None:
         """Wait `delay` seconds."""

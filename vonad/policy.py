@@ -29,11 +29,18 @@ FALLS_BACK: frozenset[FallbackReason] = frozenset({"backend_unavailable", "contr
 T = TypeVar("T")
 
 
+Look = Callable[[], SessionView]
+"""How a session stands: looked at only when somebody asks who wants to know, as most who are asked do not."""
+
+
 class PolicyHooks(Protocol):
     """The hooks of all plugins together."""
 
     def says(self, hook: str) -> Sequence[tuple[str, Callable[..., object]]]:
-        """Who has a say in it, as (plugin, what to call with the hook's arguments by name), in the order of asking."""
+        """Who has a say in it, as (plugin, what to call), in the order of asking.
+
+        It is called with the hook's arguments by name; in place of a `session` with a Look at it.
+        """
 
 
 class DefaultPolicy:
@@ -90,7 +97,7 @@ class Policy:
             self._report(hook, error)
             return Refusal("hook_denied", error.message)
 
-    def review(self, call: SkillCall, session: SessionView) -> Allow | Deny | Confirm:
+    def review(self, call: SkillCall, session: Look) -> Allow | Deny | Confirm:
         """Whether a skill may run."""
         hook = "review_skill_call"
         try:
@@ -99,7 +106,7 @@ class Policy:
             self._report(hook, error)
             return Deny(error.message, "timeout" if error.code == "hook_timeout" else "error")
 
-    def control(self, event: ControlEvent, session: SessionView) -> Decision:
+    def control(self, event: ControlEvent, session: Look) -> Decision:
         """What becomes of something that a backend did; what nobody could decide is ignored."""
         hook = "review_control_event"
         try:
@@ -108,7 +115,7 @@ class Policy:
             self._report(hook, VonadError("control_rejected", error.message, op=hook))
             return Ignore()
 
-    def should_fall_back(self, reason: FallbackReason, session: SessionView) -> bool:
+    def should_fall_back(self, reason: FallbackReason, session: Look) -> bool:
         """Whether the next backend takes over."""
         hook = "should_fall_back"
         try:
@@ -117,15 +124,15 @@ class Policy:
             self._report(hook, error)
             return False
 
-    def user_text(self, text: str, session: SessionView) -> str:
+    def user_text(self, text: str, session: Look) -> str:
         """What is answered in place of what was said. Raises hook_denied."""
         return self._rewritten("rewrite_user_text", text, session)
 
-    def reply(self, text: str, session: SessionView) -> str:
+    def reply(self, text: str, session: Look) -> str:
         """What is spoken in place of what was generated. Raises hook_denied."""
         return self._rewritten("rewrite_reply", text, session)
 
-    def _rewritten(self, hook: str, text: str, session: SessionView) -> str:
+    def _rewritten(self, hook: str, text: str, session: Look) -> str:
         try:
             answer = self._asked(hook, f"a text of at most {LONGEST_TEXT}", _is_text, text=text, session=session)
         except VonadError as error:
@@ -145,7 +152,8 @@ class Policy:
             begun = self._clock.monotonic()
             try:
                 answer = say(**about)
-                if answer is not None and not fits(answer):
+                fitting = answer if answer is not None and fits(answer) else None
+                if fitting is None and answer is not None:
                     if isinstance(answer, CoroutineType):
                         answer.close()
                     raise TypeError(f"it must return {wanted}, or None: got {answer!r:.200}")
@@ -154,8 +162,8 @@ class Policy:
                 message = f"{hook} of plugin {plugin} failed, which counts as no: {type(error).__name__}: {error}"
                 raise VonadError("plugin_error", message, op=hook) from error
             self._timed(hook, plugin, self._clock.monotonic() - begun)
-            if answer is not None and fits(answer):
-                return answer
+            if fitting is not None:
+                return fitting
         return None
 
     def _timed(self, hook: str, plugin: str, took_s: float) -> None:

@@ -1,8 +1,9 @@
 """Resilience: circuit breakers, and a limited number of streams per engine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
 from vonad.clock import Clock
@@ -100,45 +101,36 @@ class Pool(Generic[T]):
         self._streams = streams
         self._free = asyncio.Semaphore(streams)
 
-    @asynccontextmanager
-    async def lease(self) -> AsyncIterator[T]:
+    def lease(self) -> AbstractAsyncContextManager[T]:
         """The engine, for one stream. Raises circuit_open, or overload after waiting a second for a free stream.
 
         What the body raises is the engine's failure; what is neither harmless nor a VonadError becomes
         backend_step_failed.
         """
+        return _Lease(self)
+
+    async def take(self) -> None:
+        """Wait for a free stream. Raises circuit_open, overload."""
         self.breaker.admit()
         try:
             await self._take()
         except BaseException:
             self.breaker.abandoned()
             raise
-        try:
-            yield self.part
-        except self._harmless:
-            self.breaker.succeeded()
-            raise
-        except VonadError as error:
-            if error.code in BLAMELESS:
-                self.breaker.abandoned()
-            else:
-                self.breaker.failed()
-            raise
-        except Exception as error:
-            self.breaker.failed()
-            raise VonadError(
-                "backend_step_failed",
-                f"engine {self.breaker.name} failed: {type(error).__name__}: {error}",
-                op=self.breaker.name,
-                retryable=True,
-            ) from error
-        except BaseException:
-            self.breaker.abandoned()
-            raise
+
+    def give_back(self, error: BaseException | None) -> None:
+        """The stream is free again; the breaker learns how it went. Raises backend_step_failed for a defect."""
+        self._free.release()
+        breaker = self.breaker
+        if error is None or isinstance(error, self._harmless):
+            breaker.succeeded()
+        elif not isinstance(error, Exception) or (isinstance(error, VonadError) and error.code in BLAMELESS):
+            breaker.abandoned()
         else:
-            self.breaker.succeeded()
-        finally:
-            self._free.release()
+            breaker.failed()
+            if not isinstance(error, VonadError):
+                message = f"engine {breaker.name} failed: {type(error).__name__}: {error}"
+                raise VonadError("backend_step_failed", message, op=breaker.name, retryable=True) from error
 
     async def _take(self) -> None:
         if not self._free.locked():
@@ -154,3 +146,21 @@ class Pool(Generic[T]):
                 op=self.breaker.name,
                 retryable=True,
             ) from None
+
+
+class _Lease(AbstractAsyncContextManager[T]):
+    """A class: three of them stand in every turn's way, and a generator's context takes twice as long."""
+
+    __slots__ = ("_pool",)
+
+    def __init__(self, pool: Pool[T]) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> T:
+        await self._pool.take()
+        return self._pool.part
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.give_back(error)

@@ -165,15 +165,19 @@ class Runtime:
         return self.reception.wake(wake)
 
     def _session_event(self, event: Event) -> None:
-        satellite = self.lines.find(event.satellite)
-        if event.type == "session.state" and satellite is not None:
-            session = satellite.session
-            if session is None or session.id == event.session_id:
-                before, satellite.state = satellite.state, coarse(str(event.data["state"]))
-                if before != "idle" and satellite.state == "idle":
-                    self.reception.rested(satellite.id)
+        if event.type == "session.state":
+            self._show(event)
         self.sessions.heard(event)
         self.bus.publish(event)
+
+    def _show(self, event: Event) -> None:
+        """A session's state is its satellite's."""
+        satellite = self.lines.find(event.satellite)
+        if satellite is None or (satellite.session is not None and satellite.session.id != event.session_id):
+            return
+        before, satellite.state = satellite.state, coarse(str(event.data["state"]))
+        if before != "idle" and satellite.state == "idle":
+            self.reception.rested(satellite.id)
 
     def _part_changed(self, label: str, reason: str) -> None:
         self.bus.publish(Event("backend.health", {"name": label, "ok": not reason, "detail": reason}))

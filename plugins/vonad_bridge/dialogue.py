@@ -82,10 +82,8 @@ class BridgeDialogue(Dialogue):
         self._out.drop(lambda reply: not (isinstance(reply, Frame) and reply.filler))
         self._answering(text, draft=False)
 
-    async def replies(self) -> AsyncIterator[Reply]:
-        async with closing(self._out.replies()) as replies:
-            async for reply in replies:
-                yield reply
+    def replies(self) -> AsyncIterator[Reply]:
+        return self._out
 
     async def answer(self, call_id: str, outcome: Outcome) -> None:
         if self._answer is not None:

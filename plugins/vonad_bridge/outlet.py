@@ -11,7 +11,7 @@ REPLIES = 512
 
 
 class Outlet:
-    """One reader. Writers `put` and wait for room, or `push` what there must always be room for.
+    """One reader iterates, for ever. Writers `put` and wait for room, or `push` what there must always be room for.
 
     What is `overheard` waits behind nothing: sound in front of it is taken no faster than it is played.
     """
@@ -50,19 +50,19 @@ class Outlet:
             self._overheard = None
         self._room.set()
 
-    async def replies(self) -> AsyncIterator[Reply]:
-        """In order, for ever."""
+    def __aiter__(self) -> AsyncIterator[Reply]:
+        return self
+
+    async def __anext__(self) -> Reply:
         while True:
             overheard, self._overheard = self._overheard, None
             if overheard is not None:
-                yield overheard
-            elif self._replies:
-                reply = self._replies.popleft()
+                return overheard
+            if self._replies:
                 self._room.set()
-                yield reply
-            else:
-                self._reader = asyncio.get_running_loop().create_future()
-                await self._reader
+                return self._replies.popleft()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import pluggy
 
+Saying = Sequence[tuple[str, Callable[..., object]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Say:
@@ -14,7 +16,23 @@ class Say:
     arguments: Sequence[str]
 
     def __call__(self, **about: object) -> object:
-        return self.function(*(about[name] for name in self.arguments))
+        if "session" in self.arguments:
+            look = about["session"]
+            assert callable(look)
+            about["session"] = look()
+        return self.function(*[about[name] for name in self.arguments])
+
+
+@dataclass(frozen=True, slots=True)
+class AllSay:
+    """All plugins' implementations of a hook, which can only be asked together: one wraps the others."""
+
+    caller: pluggy.HookCaller
+
+    def __call__(self, **about: object) -> object:
+        if callable(look := about.get("session")):
+            about["session"] = look()
+        return self.caller(**about)
 
 
 class PolicyRelay:
@@ -22,14 +40,22 @@ class PolicyRelay:
 
     def __init__(self, hooks: pluggy.HookRelay) -> None:
         self._hooks = hooks
+        self._known: dict[str, tuple[list[pluggy.HookImpl], Saying]] = {}
 
-    def says(self, hook: str) -> Sequence[tuple[str, Callable[..., object]]]:
-        """(plugin, what to call with the hook's arguments by name), in the order of asking.
+    def says(self, hook: str) -> Saying:
+        """(plugin, what to call), in the order of asking: with the hook's arguments by name, a Look for its session.
 
         What it raises comes out as it is. Where a plugin wraps the others they can only be asked together.
         """
         caller: pluggy.HookCaller = getattr(self._hooks, hook)
-        implementations = caller.get_hookimpls()[::-1]
-        if any(own.wrapper or own.hookwrapper for own in implementations):
-            return [(" or ".join(own.plugin_name for own in implementations), caller)]
-        return [(own.plugin_name, Say(own.function, own.argnames)) for own in implementations]
+        implementations = caller.get_hookimpls()
+        known = self._known.get(hook)
+        if known is None or known[0] != implementations:  # plugins come and go
+            known = self._known[hook] = (implementations, _saying(caller, implementations[::-1]))
+        return known[1]
+
+
+def _saying(caller: pluggy.HookCaller, implementations: Sequence[pluggy.HookImpl]) -> Saying:
+    if any(own.wrapper or own.hookwrapper for own in implementations):
+        return [(" or ".join(own.plugin_name for own in implementations), AllSay(caller))]
+    return [(own.plugin_name, Say(own.function, own.argnames)) for own in implementations]

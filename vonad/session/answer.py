@@ -74,7 +74,7 @@ class Answer:
             case ReplyDone():
                 await self._done(turn, item)
             case ReplyFailed():
-                self._failed(turn, item.error)
+                self.failed(turn, item.error)
             case EndOfSpeech():
                 self._told.ended(turn, item.reason)
             case Overheard():
@@ -89,7 +89,7 @@ class Answer:
         """Have this text, the user's, answered."""
         floor = self._floor
         try:
-            answered = floor.means.policy.user_text(text, floor.view(turn))
+            answered = floor.means.policy.user_text(text, lambda: floor.view(turn))
         except VonadError as error:
             floor.tell_error(error, "policy")
             self.apologise(turn, "failed")
@@ -159,7 +159,8 @@ class Answer:
             self._floor.tell("reply.complete", {"turn_id": turn.id, "text": turn.reply})
         await self._mouth.complete(turn)
 
-    def _failed(self, turn: Turn, error: VonadError) -> None:
+    def failed(self, turn: Turn, error: VonadError) -> None:
+        """The backend has no answer: another one's, else an apology."""
         floor = self._floor
         if error.code == "budget_exceeded":
             floor.tell_error(error, "backend")
@@ -175,7 +176,7 @@ class Answer:
     async def interrupted(self, event: SpeechStarted) -> None:
         """The user broke in. Policy sees it when our output has been cleared: what it decides can only follow."""
         floor = self._floor
-        decision = floor.means.policy.control(event, floor.view())
+        decision = floor.means.policy.control(event, floor.view)
         if isinstance(decision, FallBack):
             message = decision.detail or f"policy does not want backend {floor.backend} after an interruption"
             self._told.fall_back("control_rejected", VonadError("control_rejected", message, op=floor.backend))
@@ -185,7 +186,7 @@ class Answer:
     async def _control(self, turn: Turn, event: ControlEvent) -> None:
         """As policy decides: a rejected wish is answered, so that nobody waits for it."""
         floor = self._floor
-        decision = floor.means.policy.control(event, floor.view(turn))
+        decision = floor.means.policy.control(event, lambda: floor.view(turn))
         if isinstance(decision, Ignore):
             if isinstance(event, SkillRequest) and floor.dialogue is not None:
                 await floor.dialogue.answer(event.call.id, Result("", ok=False, code="control_rejected"))

@@ -42,9 +42,9 @@ class Course:
     ) -> None:
         self.draft = Draft(floor)
         self.mouth = Mouth(floor, self._reply_over)
-        self.microphone = Microphone(floor, self.endpoint, self.draft)
+        self.microphone = Microphone(floor, self.endpoint, self._committed, self.draft)
         told = Told(
-            ended=self.endpoint,
+            ended=self.microphone.end,
             partial=self.microphone.partial,
             began=self._user_began,
             overheard=self._overheard,
@@ -149,27 +149,31 @@ class Course:
             self.barge_in.closed()
         self.watch.entered(change)
 
-    def endpoint(self, turn: Turn, reason: str) -> None:
-        """The user's words have ended, for this reason."""
+    def endpoint(self, turn: Turn, reason: str) -> bool:
+        """The user's words have ended, for this reason; whether there is something to answer."""
         floor = self._floor
         if floor.turn is not turn or floor.state is not State.LISTENING:
-            return
+            return False
         unheard = reason == "no_speech" if self.microphone.detector is None else not self.microphone.spoke
         if unheard:
             self.nothing_said(turn, reason)
-            return
+            return False
         turn.endpoint = reason
         turn.audio_gap = floor.line is not None and floor.line.dropped > self._dropped
         turn.asked_at = self.microphone.speech_end_at
         self.microphone.close()
         floor.mark(turn, "endpoint")
         floor.machine.fire(Trigger.END_OF_TURN, State.PROCESSING, reason=reason)
-        floor.spawn(self._commit(), "commit")
-        self.mouth.cue("heard", turn)
+        return True
 
-    async def _commit(self) -> None:
-        if self._floor.dialogue is not None:
-            await self._floor.dialogue.commit()
+    def _committed(self, turn: Turn, failure: VonadError | None) -> None:
+        """The backend has been told that the user's words have ended, or could not be."""
+        if self._floor.turn is not turn:
+            return
+        if failure is not None:
+            self.answer.failed(turn, failure)
+        else:
+            self.mouth.cue("heard", turn)
 
     def nothing_said(self, turn: Turn, reason: str) -> None:
         """Close the microphone: nobody has said anything, or nobody wants it heard any more."""

@@ -41,7 +41,7 @@ class Draft:
         if floor.plan.preemptive == "off" or not floor.capabilities.prepares or floor.dialogue is None:
             return
         try:
-            answered = floor.means.policy.user_text(text, floor.view(turn))
+            answered = floor.means.policy.user_text(text, lambda: floor.view(turn))
         except VonadError:
             return  # told when the words are final
         drafted = self._of(turn)

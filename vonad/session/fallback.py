@@ -57,7 +57,7 @@ class Fallback:
             return False
         lost = floor.dialogue is None
         others = self._chain.next(but=self._tried)
-        wanted = bool(others) and floor.means.policy.should_fall_back(reason, floor.view())
+        wanted = bool(others) and floor.means.policy.should_fall_back(reason, floor.view)
         if not (wanted or lost):
             return False
         if not floor.machine.allows(Trigger.LOST) or (floor.turn is not None and floor.turn.source == "say"):

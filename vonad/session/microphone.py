@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from vonad.engine import TurnDetector, VoiceActivityDetector
+from vonad.errors import VonadError
 from vonad.frame import CAPTURE_RATE, Frame
 from vonad.session.draft import Draft
 from vonad.session.floor import Floor
@@ -23,14 +24,23 @@ class Microphone:
 
     detector: tells speech from noise; None when the backend finds the end of a turn itself.
     judge:    tells whether the words so far are a whole sentence; None: silence alone ends a turn.
-    over:     called once for each turn opened, with the endpoint reason, unless it is closed before.
+    over:     called once for each turn opened, with the endpoint reason, unless it is closed before; whether there is
+              something to answer.
+    told:     called when the dialogue has been told so, or could not be.
     """
 
-    def __init__(self, floor: Floor, over: Callable[[Turn, str], None], draft: Draft | None = None) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        over: Callable[[Turn, str], bool],
+        told: Callable[[Turn, VonadError | None], None],
+        draft: Draft | None = None,
+    ) -> None:
         self.detector: VoiceActivityDetector | None = None
         self.judge: TurnDetector | None = None
         self._floor = floor
         self._over = over
+        self._told = told
         self._draft = draft
         self._hearing: Hearing | None = None
         self._early: deque[Frame] | None = None
@@ -108,13 +118,18 @@ class Microphone:
         self._consider(turn, hearing)
         reason = hearing.over()
         if reason is not None:
-            self._over(turn, reason)
+            self.end(turn, reason)
+
+    def end(self, turn: Turn, reason: str) -> None:
+        """The user's words have ended, for this reason."""
+        if self._over(turn, reason):
+            self._floor.spawn(self._commit(turn), "commit")
 
     def release(self) -> None:
         """Whoever held the microphone open has let go: the turn is over."""
         turn = self._floor.turn
         if turn is not None and self._floor.state is State.LISTENING:
-            self._over(turn, "released")
+            self.end(turn, "released")
 
     def _keep(self, frame: Frame) -> None:
         self._captured.append(frame)
@@ -139,8 +154,17 @@ class Microphone:
                 self._consider(turn, hearing)
         if floor.dialogue is not None:
             await floor.dialogue.hear(frame)
-        if reason is not None and floor.turn is turn:
-            self._over(turn, reason)
+        if reason is not None and floor.turn is turn and self._over(turn, reason):
+            await self._commit(turn)  # a task of its own would cost the user time
+
+    async def _commit(self, turn: Turn) -> None:
+        failure = None
+        if self._floor.dialogue is not None:
+            try:
+                await self._floor.dialogue.commit()
+            except VonadError as error:
+                failure = error
+        self._told(turn, failure)
 
     def _consider(self, turn: Turn, hearing: Hearing) -> None:
         """Time to prepare an answer: at a pause behind words; behind a whole sentence at once."""
@@ -173,8 +197,8 @@ class Microphone:
             return
         maximum = self._floor.plan.endpointing.maximum_s
         if not self.spoke:
-            self._over(turn, "no_speech")
+            self.end(turn, "no_speech")
         elif self._floor.clock.monotonic() - turn.started_at < maximum:
             self._watch(turn, maximum)
         else:
-            self._over(turn, "max_length")
+            self.end(turn, "max_length")

@@ -172,7 +172,7 @@ class Session:
             language=self.plan.language,
             aloud=self._line is not None,
             style=self.plan.style,
-            rewrite=lambda text: self._means.policy.reply(text, self.view()),
+            rewrite=lambda text: self._means.policy.reply(text, self.view),
             spend=self._floor.spend,
         )
 

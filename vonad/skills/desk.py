@@ -154,7 +154,7 @@ class Desk:
 
     def _reviewed(self, call: SkillCall, session: SessionView, *, agreed: bool) -> str:
         """What the user is to be asked first; empty: nothing. Raises skill_rejected."""
-        verdict = self._policy.review(call, session)
+        verdict = self._policy.review(call, lambda: session)
         if isinstance(verdict, Deny):
             raise VonadError("skill_rejected", verdict.reason, op=call.name, details={"kind": verdict.kind})
         return verdict.prompt if isinstance(verdict, Confirm) and not agreed else ""

@@ -49,6 +49,10 @@ class ManualClock(Clock):
         heapq.heappush(self._timers, (timer.due, self._made, timer))
         return timer
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """At once: no time passes here before it is told to."""
+        callback()
+
     @property
     def waiting(self) -> int:
         """How many timers have neither fired nor been cancelled."""
