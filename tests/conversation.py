@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vonad.backend import BackendCapabilities, ReplyDone, ReplyText, SkillRequest, Transcript
 from vonad.bus import Bus
-from vonad.control import ControlEvent, FallbackReason
+from vonad.control import Continue, ControlEvent, FallbackReason
 from vonad.engine import VoiceActivityDetector
 from vonad.errors import VonadError
 from vonad.events import EVENTS, Event
@@ -43,7 +43,7 @@ class Hooks:
         default = DefaultPolicy(lambda wake: Plan(satellite=wake.satellite, backends=("scripted",)), risk=self._risk_of)
         self.plan: Callable[[Wake], object] = default.plan_session
         self.review: Callable[[SkillCall], object] = default.review_skill_call
-        self.control: Callable[[ControlEvent], object] = lambda event: default.review_control_event()
+        self.control: Callable[[ControlEvent], object] = lambda event: Continue()
         self.fall_back: Callable[[FallbackReason], object] = default.should_fall_back
         self.user_text: Callable[[str], object] = lambda text: None
         self.reply: Callable[[str], object] = lambda text: None

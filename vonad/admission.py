@@ -5,7 +5,6 @@ import itertools
 from typing import Literal
 
 from vonad.errors import VonadError
-from vonad.events import Event
 from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.turn import Outcome, Turn
@@ -107,12 +106,14 @@ class Admission:
             return self._session.stop() or dropped
         return True
 
-    def heard(self, event: Event) -> None:
-        """Something happened in the session."""
-        if event.type == "session.state":
+    def moved(self) -> None:
+        """The session's state has changed."""
+        if self._due or self._waiting is not None:
             asyncio.get_running_loop().call_soon(self.look)
-        elif event.type == "session.closed":
-            self._drop()
+
+    def closed(self) -> None:
+        """The session takes no more turns."""
+        self._drop()
 
     def look(self) -> None:
         """Do what the session's state now allows."""

@@ -20,6 +20,9 @@ TIMEOUT_S = 5.0
 REPORT_S = 60.0
 """How often at most the same hook of the same plugin is reported for being slow."""
 
+CONTINUE = Continue()
+"""Backends may do what they do: the house's own answer, which every word of every reply waits for."""
+
 LONGEST_TEXT = 20_000
 """Characters that a rewritten text may have."""
 
@@ -64,11 +67,6 @@ class DefaultPolicy:
         return Confirm(question(call)) if self.risk(call.name) == "sensitive" else Allow()
 
     @hookimpl(trylast=True)
-    def review_control_event(self) -> Continue:
-        """Backends may do what they do."""
-        return Continue()
-
-    @hookimpl(trylast=True)
     def should_fall_back(self, reason: FallbackReason) -> bool:
         """When the backend is at fault, not when a skill is."""
         return reason in FALLS_BACK
@@ -107,10 +105,10 @@ class Policy:
             return Deny(error.message, "timeout" if error.code == "hook_timeout" else "error")
 
     def control(self, event: ControlEvent, session: Look) -> Decision:
-        """What becomes of something that a backend did; what nobody could decide is ignored."""
+        """What becomes of something that a backend did: it goes on, unless a plugin objects, or fails to decide."""
         hook = "review_control_event"
         try:
-            return self._decided(hook, "a Decision", _is_decision, event=event, session=session)
+            return self._asked(hook, "a Decision", _is_decision, event=event, session=session) or CONTINUE
         except VonadError as error:
             self._report(hook, VonadError("control_rejected", error.message, op=hook))
             return Ignore()

@@ -217,8 +217,10 @@ class Sessions:
             return
         if event.type.startswith(ACTIVITY):
             opened.active_at = self._clock.monotonic()
+        elif event.type == "session.state":
+            opened.admission.moved()
         elif event.type == "error":
             opened.error = VonadError(str(event.data["code"]), str(event.data["message"]), op=str(event.data["op"]))
         elif event.type == "session.closed":
             opened.reason = str(event.data["reason"])
-        opened.admission.heard(event)
+            opened.admission.closed()

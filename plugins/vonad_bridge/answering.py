@@ -93,8 +93,7 @@ class Answer:
     def release(self) -> None:
         """It is wanted: what was held back comes out now, the rest as it is made."""
         self.released = True
-        for reply in self._held:
-            self._push(reply)
+        self._push(*self._held)
         self._held.clear()
         self._freed.set()
 
@@ -195,14 +194,15 @@ class Answer:
         if not self.released:
             self._held.append(reply)
             return
-        await self._out.room()
+        if self._out.full:
+            await self._out.room()
         self._push(reply)
 
-    def _push(self, reply: Reply) -> None:
+    def _push(self, *replies: Reply) -> None:
         """Unless it was stopped: a task that was told to end may get to run once more before it does."""
         if not self._stopped:
-            self.sounding = self.sounding or isinstance(reply, Frame)
-            self._out.push(reply)
+            self.sounding = self.sounding or any(isinstance(reply, Frame) for reply in replies)
+            self._out.push(*replies)
 
 
 class Desk(SkillDesk):

@@ -24,18 +24,24 @@ class Outlet:
 
     async def put(self, reply: Reply) -> None:
         """Leave it, when there is room."""
-        await self.room()
+        if self.full:
+            await self.room()
         self.push(reply)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room."""
+        return len(self._replies) >= REPLIES
 
     async def room(self) -> None:
         """Wait until fewer than REPLIES wait."""
-        while len(self._replies) >= REPLIES:
+        while self.full:
             self._room.clear()
             await self._room.wait()
 
-    def push(self, reply: Reply) -> None:
-        """Leave it now."""
-        self._replies.append(reply)
+    def push(self, *replies: Reply) -> None:
+        """Leave them now."""
+        self._replies.extend(replies)
         self._wake()
 
     def overheard(self, words: Overheard) -> None:

@@ -5,7 +5,6 @@ import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
-from dataclasses import replace
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -92,7 +91,7 @@ class Events:
         missed = [event for event in latest if event.seq > after and session_id in (None, event.session_id)]
         if latest and latest[0].seq > after + 1:
             count = {"count": latest[0].seq - after - 1}
-            missed.insert(0, replace(latest[0], type="events_dropped", data=count))
+            missed.insert(0, latest[0]._replace(type="events_dropped", data=count))
         return missed
 
 
