@@ -36,6 +36,7 @@ from vonad.session.means import PHRASES, Limits
 from vonad.session.turn import Outcome, Source
 from vonad.settings import Settings, load
 from vonad.settings.component_check import check_components
+from vonad.wake import machine
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README, MQTT, SESSIONS, OPERATIONS = (
@@ -117,6 +118,15 @@ def test_the_transitions_are_those_of_the_machine():
         for state in states:
             told[state, Trigger(coded(trigger)[0])] = frozenset(State(name) for name in coded(to))
     assert told == TRANSITIONS
+
+
+def test_the_rows_of_waking_are_those_of_the_wake_machine():
+    told = {
+        (machine.Wakefulness(state), machine.Stimulus(coded(stimulus)[0])): machine.Wakefulness(coded(to)[0])
+        for origin, stimulus, _, to in rows(section(SESSIONS, "Waking"))
+        for state in coded(origin)
+    }
+    assert told == machine.TRANSITIONS
 
 
 @pytest.mark.parametrize("words", [get_args(Outcome), get_args(Source)], ids=["outcomes", "sources"])

@@ -1,7 +1,7 @@
 """The stop word: on any satellite, heard while a session answers, it silences the reply, unless the reply says it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from vonad.engine import Detection, WakeStream, WakeWordDetector
 from vonad.errors import VonadError
 from vonad.frame import Frame, Samples, silence
 from vonad.lines import Lines
+from vonad.plan import Wake
 from vonad.session.machine import State
 from vonad.settings import load
 from vonad.testing import ManualClock, ScriptedLine, settle
@@ -26,7 +27,7 @@ class Spotter(WakeStream):
         self.word = word
 
     def push(self, samples: Samples) -> Detection | None:
-        return Detection(self.word, 0.9) if samples.any() else None
+        return Detection(self.word, 0.9, cutoff=0.8, speaker_score=0.7) if samples.any() else None
 
     def reset(self) -> None:
         pass
@@ -75,7 +76,9 @@ class Speaker:
 
 
 @asynccontextmanager
-async def satellite(folder: Path, detector: Detector | None, config: str = "") -> AsyncIterator[tuple[Speaker, Line]]:
+async def satellite(
+    folder: Path, detector: Detector | None, config: str = "", *, wake: Callable[[Wake], object] = lambda wake: None
+) -> AsyncIterator[tuple[Speaker, Line]]:
     """One that is connected, and what speaks on it."""
     path = folder / "vonad.toml"
     path.write_text(config)
@@ -89,7 +92,7 @@ async def satellite(folder: Path, detector: Detector | None, config: str = "") -
 
     part = SimpleNamespace(name="t", label="t", component=OneLine(line), running=True, stop=asyncio.Event())
     parts = SimpleNamespace(all=lambda group: [part], lease=lease)
-    lines = Lines(parts, bus=Bus("test", clock), clock=clock, wake=lambda wake: None, came=lambda name: None)  # type: ignore[arg-type]
+    lines = Lines(parts, bus=Bus("test", clock), clock=clock, wake=wake, came=lambda name: None)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as group:
         lines.serve(load(path, {}).settings, group)
         await settle()
@@ -129,6 +132,14 @@ async def test_nobody_waits_for_a_stop_word_that_the_engine_does_not_know(tmp_pa
         await heard(line, LOUD)
         assert speaker.stops == []
     assert detector.asked == [["okay_nabu"]]
+
+
+async def test_a_detection_becomes_a_wake_with_all_that_the_gate_judges(tmp_path: Path) -> None:
+    wakes: list[Wake] = []
+    async with satellite(tmp_path, Detector("okay_nabu"), wake=wakes.append) as (_, line):
+        await heard(line, LOUD)
+    [wake] = wakes
+    assert (wake.phrase, wake.score, wake.cutoff, wake.speaker_score) == ("okay_nabu", 0.9, 0.8, 0.7)
 
 
 async def test_without_a_wake_word_engine_a_satellite_works_all_the_same(tmp_path: Path) -> None:

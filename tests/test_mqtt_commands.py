@@ -51,6 +51,7 @@ def test_a_wake_says_all_that_it_may():
         "id": "w1",
         "phrase": "okay nabu",
         "score": 1,
+        "speaker_score": 0.5,
         "ts": 1_700_000_000.5,
         "age_ms": 12,
         "expires_s": 3,
@@ -65,6 +66,7 @@ def test_a_wake_says_all_that_it_may():
         id="w1",
         phrase="okay nabu",
         score=1.0,
+        speaker_score=0.5,
         ts=datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=UTC),
         age_ms=12.0,
         expires_s=3.0,
@@ -120,7 +122,7 @@ def test_what_is_no_time_is_malformed(ts):
         (b'{"follow_up":1}', "MQTT wake: wrong value: 'follow_up': a valid boolean"),
         (b'{"follow-up":true}', "MQTT wake: unknown key: 'follow-up'"),
         (b'{"phrse":"x"}', "did you mean phrase?"),
-        (b'{"v":2}', "MQTT wake: unknown key: 'v': id, phrase, score, ts, age_ms, expires_s, backend, text, follow_up"),
+        (b'{"v":2}', "MQTT wake: unknown key: 'v': id, phrase, score, speaker_score, ts, age_ms, expires_s, backend"),
     ],
 )
 def test_a_wake_that_is_not_as_the_contract_says_is_malformed(payload, sentence):

@@ -131,6 +131,20 @@ plugins = ["a", 5]
     ]
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("accept = 0.5", "vonad.toml:2: [wake] accept: must be at least candidate, 0.55: lower that, or raise accept"),
+        ("candidate = 0.8", "[wake] accept: must be at least candidate, 0.8: lower that, or raise accept above 0.72"),
+        ("speaker = 1.1", "vonad.toml:2: [wake] speaker: must be at most 1, not 1.1"),
+        ("candidate = -0.1", "vonad.toml:2: [wake] candidate: must be at least 0, not -0.1"),
+    ],
+)
+def test_vona_wake_gate_thresholds_are_checked(write: Write, table: str, message: str):
+    [problem] = problems(write(f"[wake]\n{table}\n"))
+    assert message in problem
+
+
 @pytest.mark.parametrize("port", [0, 70000, -1])
 @pytest.mark.parametrize("table", ["mqtt", "web"])
 def test_a_port_that_is_none_is_refused(write: Write, table: str, port: int):

@@ -159,10 +159,18 @@ class TurnDetector(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A wake word was heard. score: 0..1, the detector's."""
+    """A wake word was heard, or half heard.
+
+    score:  0..1, the detector's.
+    cutoff: from which score on it means the word; None: scores are what `[wake]` of the settings takes them for. A
+            detector with limits of its own must say it: the house's would deafen it, or believe it too soon.
+    speaker_score: 0..1, how sure it is of who spoke; None: it does not verify speakers.
+    """
 
     phrase: str
     score: float
+    cutoff: float | None = None
+    speaker_score: float | None = None
 
 
 class WakeStream(ABC):

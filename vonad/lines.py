@@ -12,16 +12,21 @@ from vonad.clock import Clock
 from vonad.ear import Ear
 from vonad.engine import Detection, WakeStream, WakeWordDetector
 from vonad.errors import VonadError
-from vonad.events import Event
+from vonad.events import Event, coarse
 from vonad.parts import Part, Parts
 from vonad.plan import SATELLITE_ID, Wake
 from vonad.plans import own_settings
+from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.words import words
 from vonad.settings import Settings
 from vonad.transport import Line, Transport
+from vonad.wake.machine import WakeMachine
 
 log = logging.getLogger(__name__)
+
+BEGINNING = frozenset({State.CREATED, State.CONNECTING})
+"""States of a session that has not done anything yet: what it is to do, its wake has told the wake machine."""
 
 STOP_WORD = "stop"
 """What a wake word engine that knows it listens for while a session answers; vonad brings no model of it."""
@@ -29,12 +34,17 @@ STOP_WORD = "stop"
 
 @dataclass(slots=True, eq=False)
 class Satellite:
-    """A connected satellite. state: idle, listening, processing or responding."""
+    """A connected satellite.
+
+    machine: its wake machine.
+    state:   idle, listening, processing or responding.
+    """
 
     id: str
     transport: str
     line: Line
     ear: Ear
+    machine: WakeMachine
     session: Session | None = None
     state: str = "idle"
 
@@ -42,6 +52,28 @@ class Satellite:
         """The session that has its line from now on."""
         self.session = session
         self.ear.session = session
+
+    def follow(self, state: str, *, drained: bool) -> None:
+        """Its session's state is this now. drained: because all that it had to say was played."""
+        before, self.state = self.state, coarse(state)
+        if state in BEGINNING:
+            return
+        said = self._said() if before == "responding" != self.state else ""
+        self.machine.follow(self.state, drained=drained, said=said)
+
+    def look(self) -> None:
+        """Take notice of the device's own switch. One that cannot tell is taken for switched off."""
+        try:
+            muted = self.line.muted
+        except Exception:  # a defect of the transport's must not open a microphone, nor lose a wake
+            log.exception("satellite %s cannot tell whether its microphone is on", self.id)
+            muted = True
+        self.machine.mute(on=muted)
+
+    def _said(self) -> str:
+        """Of which turn it was depends on what came after it."""
+        turns = (self.session.turn, self.session.last) if self.session is not None else ()
+        return next((turn.reply for turn in turns if turn is not None and turn.reply), "")
 
 
 class Lines:
@@ -149,7 +181,7 @@ class Lines:
                 stop=stop,
                 stopped=lambda found: self._stopped(name, found),
             )
-            satellite = self._satellites[name] = Satellite(name, part.name, line, ear)
+            satellite = self._satellites[name] = Satellite(name, part.name, line, ear, WakeMachine(self._clock))
             self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
             log.info("satellite %s is online", name)
             self._came(name)
@@ -187,8 +219,16 @@ class Lines:
             return None, None
 
     def _detected(self, satellite: str, found: Detection) -> None:
-        at = self._clock.monotonic()
-        self._wake(Wake(satellite=satellite, source="detector", at=at, phrase=found.phrase, score=found.score))
+        wake = Wake(
+            satellite=satellite,
+            source="detector",
+            at=self._clock.monotonic(),
+            phrase=found.phrase,
+            score=found.score,
+            cutoff=found.cutoff,
+            speaker_score=found.speaker_score,
+        )
+        self._wake(wake)
 
     def _stopped(self, satellite: str, found: Detection) -> None:
         place = self.find(satellite)

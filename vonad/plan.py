@@ -19,13 +19,16 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
     {
         "retained": "the broker kept it from earlier: wakes must not be published with retain",
         "stale": "its time is too long ago, or ahead of our clock",
-        "duplicate": "a wake with this id was seen in the last 60 s",
+        "duplicate": "its id was seen in the last 60 s, or another satellite in earshot heard the same wake word first",
         "malformed": "its payload is not what the contract says",
         "unknown_satellite": "no satellite of this name is connected",
-        "rate": "this satellite asked for too many turns in a minute",
-        "busy": "the microphone is already open",
+        "privacy": "the microphone is switched off",
         "playback": "the satellite was speaking the wake word itself",
+        "busy": "the microphone is already open",
         "cooldown": "the wake word came again within the cooldown",
+        "below_threshold": "the detector was not sure enough of the wake word",
+        "speaker_rejected": "the detector was not sure enough of who spoke",
+        "rate": "this satellite asked for too many turns in a minute",
         "overload": "no more sessions fit",
         "hook_denied": "a plugin's policy refused it",
     }
@@ -41,6 +44,8 @@ class Wake:
     at:       monotonic seconds of its arrival.
     phrase:   set by detectors only: such a wake passes the whole gate; one without is explicit.
     score:    the detector's 0..1.
+    cutoff:   what the detector itself takes for enough, in place of the house's limits.
+    speaker_score: how sure it is of who spoke, 0..1; None: it does not verify speakers.
     ts:       when it was made, by its maker's clock.
     age_ms:   how old its maker says it is.
     expires_s: how long after `ts` it is worth acting on; the limit of the settings otherwise.
@@ -53,6 +58,8 @@ class Wake:
     id: str | None = None
     phrase: str | None = None
     score: float | None = None
+    cutoff: float | None = None
+    speaker_score: float | None = None
     ts: datetime | None = None
     age_ms: float | None = None
     expires_s: float | None = None

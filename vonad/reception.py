@@ -47,21 +47,17 @@ class Reception:
         self._bus = bus
         self._journal = journal
         self._clock = clock
-        self._gate = self._new_gate(settings)
+        self._gate = Gate(clock, settings)
         self._stopping = False
 
     def configure(self, settings: Settings) -> None:
         """Go by these from now on."""
         self._settings = settings
-        self._gate = self._new_gate(settings, after=self._gate)
+        self._gate = Gate(self._clock, settings, after=self._gate)
 
     def close(self) -> None:
         """The house stops: nothing new begins."""
         self._stopping = True
-
-    def rested(self, satellite: str) -> None:
-        """A satellite is idle again: its cooldown begins."""
-        self._gate.rested(satellite)
 
     # Wakes
 
@@ -78,7 +74,8 @@ class Reception:
                 session = self._open(plan, satellite)
             except VonadError as error:
                 return self.refuse(wake, Refusal("overload", error.message))
-        self._gate.count(wake.satellite)
+        self._gate.admitted(wake)
+        satellite.machine.woken()
         self._journal.wake(wake.satellite, wake.source, wake.phrase, wake.score, accepted=True, reason="", detail="")
         data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "score": wake.score}
         conversation = session.view().conversation_id
@@ -108,13 +105,17 @@ class Reception:
         if satellite is None:
             return Refusal("unknown_satellite", f"{wake.satellite!r:.80} is not connected; {self._lines.who()}")
         session = satellite.session
-        refusal = self._gate.check(wake, speaking=session.speaking_text if session is not None else "")
+        satellite.look()
+        refusal = self._gate.check(
+            wake,
+            satellite.machine,
+            speaking=session.speaking_text if session is not None else "",
+            listening=session is not None and session.state in OPENING,
+        )
         if refusal is not None:
             return refusal
         if self._stopping:
             return Refusal("overload", "the daemon is stopping")
-        if session is not None and session.state in OPENING:
-            return Refusal("busy", f"the microphone of {satellite.id} is open already")
         plan = self._policy.plan(wake, [open_.view() for open_ in self._sessions.open])
         return plan if isinstance(plan, Refusal) else (satellite, plan)
 
@@ -249,12 +250,3 @@ class Reception:
             raise VonadError("overload", "the daemon is stopping", op="session")
         if place is not None and place.session is not None:
             place.session.close("superseded")
-
-    def _new_gate(self, settings: Settings, *, after: Gate | None = None) -> Gate:
-        return Gate(
-            self._clock,
-            max_age_s=settings.wake.max_age_s,
-            cooldown_s=settings.wake.cooldown_s,
-            turns_per_minute=settings.policy.turns_per_minute,
-            after=after,
-        )

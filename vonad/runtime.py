@@ -12,7 +12,7 @@ from vonad.directories import Directories
 from vonad.engine import SpeechToText
 from vonad.equipment import Equipment
 from vonad.errors import VonadError
-from vonad.events import Event, coarse
+from vonad.events import Event
 from vonad.frame import Frame
 from vonad.history import Journal
 from vonad.host import Voice
@@ -26,6 +26,7 @@ from vonad.reaper import Reaper
 from vonad.reception import Reception
 from vonad.resilience import BreakerState
 from vonad.session.announcement import Announcement, new_announcement
+from vonad.session.machine import Trigger
 from vonad.session.session import Session
 from vonad.sessions import Sessions
 from vonad.settings import Settings
@@ -175,9 +176,7 @@ class Runtime:
         satellite = self.lines.find(event.satellite)
         if satellite is None or (satellite.session is not None and satellite.session.id != event.session_id):
             return
-        before, satellite.state = satellite.state, coarse(str(event.data["state"]))
-        if before != "idle" and satellite.state == "idle":
-            self.reception.rested(satellite.id)
+        satellite.follow(str(event.data["state"]), drained=event.data["reason"] == Trigger.PLAYBACK_FINISHED)
 
     def _part_changed(self, label: str, reason: str) -> None:
         self.bus.publish(Event("backend.health", {"name": label, "ok": not reason, "detail": reason}))

@@ -57,6 +57,11 @@ class Line(ABC):
         """Frames that were captured since the line opened, and thrown away because nobody took them in time."""
         return 0
 
+    @property
+    def muted(self) -> bool:
+        """Whether a switch on the device has cut its microphone off: no wake opens it then."""
+        return False
+
     async def wakes(self) -> AsyncIterator[Wake]:
         """Wakes that the device itself finds; none by default."""
         none: tuple[Wake, ...] = ()

@@ -103,5 +103,5 @@ class MicroWakeStream(WakeStream):
         for spotter in self._spotters:
             score = spotter.score(features)
             if score > spotter.threshold and (best is None or score > best.score):
-                best = Detection(spotter.model.word, min(1.0, score))
+                best = Detection(spotter.model.word, min(1.0, score), cutoff=spotter.threshold)
         return best

@@ -59,6 +59,8 @@ def detections(stream, sound: Samples, lengths: tuple[int, ...] = (320,)) -> lis
         for length in lengths:
             if heard := stream.push(sound[at : at + length]):
                 assert 0.5 < heard.score <= 1.0
+                assert heard.cutoff is not None
+                assert heard.cutoff < heard.score, "the gate goes by the model's own limit"
                 found.append(heard.phrase)
             at += length
     return found

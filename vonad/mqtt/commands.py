@@ -68,6 +68,7 @@ class _WakeFields(Fields):
     id: Word | None = None
     phrase: Word | None = None
     score: float | None = Field(None, ge=0, le=1)
+    speaker_score: float | None = Field(None, ge=0, le=1)
     ts: float | Word | None = None
     age_ms: float | None = Field(None, ge=0)
     expires_s: float | None = Field(None, ge=0)
@@ -123,6 +124,7 @@ def decode_wake(satellite: str, payload: bytes, *, at: float, retained: bool) ->
         id=said.id,
         phrase=said.phrase,
         score=said.score,
+        speaker_score=said.speaker_score,
         ts=_moment(said.ts),
         age_ms=said.age_ms,
         expires_s=said.expires_s,

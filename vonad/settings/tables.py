@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 
 from vonad.plan import SATELLITE_ID, Filling, Preemptive
 
@@ -202,12 +202,36 @@ class WakeDefaults(Table):
     words: list[_Text] = Field(
         default=["okay_nabu"], description="The wake words; none: only buttons, MQTT and API wake."
     )
+    candidate: float = Field(
+        default=0.55,
+        ge=0,
+        le=1,
+        description="How sure a detector must be of a wake word that counts if it comes again within 2 s.",
+    )
+    accept: float = Field(
+        default=0.72,
+        ge=0,
+        le=1,
+        description="How sure it must be of one that counts at once; engines with limits of their own (microwakeword)"
+        " go by those.",
+    )
+    speaker: float = Field(
+        default=0.78, ge=0, le=1, description="How sure it must be of who spoke, if it verifies speakers."
+    )
     cooldown_s: float = Field(
         default=2, ge=0, le=60, description="Seconds after a turn in which a wake word is not believed."
     )
     max_age_s: float = Field(
         default=10, gt=0, le=3600, description="Seconds after which a wake that says its time is stale."
     )
+
+    @field_validator("accept")
+    @classmethod
+    def _above_candidate(cls, accept: float, others: ValidationInfo) -> float:
+        candidate = others.data.get("candidate", 0.0)
+        if candidate > accept:
+            raise ValueError(f"must be at least candidate, {candidate:g}: lower that, or raise accept above {accept:g}")
+        return accept
 
 
 class Policy(Table):
@@ -266,6 +290,11 @@ class Satellite(Table):
 
     name: _Text | None = Field(default=None, description="Its name for people.", examples=["Kitchen"])
     area: _Text | None = Field(default=None, description="The room it is in.", examples=["Kitchen"])
+    earshot: _Text | None = Field(
+        default=None,
+        description="A name for what lies within hearing: areas with one in common wake once for one wake word.",
+        examples=["downstairs"],
+    )
     language: _Language | None = Field(default=None, description="Instead of [node] language.", examples=["en"])
     backends: list[Name] | None = Field(
         default=None, min_length=1, description="Instead of [session] backends.", examples=[["bridge"]]

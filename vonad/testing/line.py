@@ -25,9 +25,12 @@ class ScriptedLine(Line):
     wake:     put wakes here that the device itself found; closed with `captured` by `hang_up`.
     sound:    what was given to play, also if it was cleared before it was heard.
     clears:   how often what waited was thrown away.
+    muted:    set it, and the device's own switch has cut the microphone off.
     shown:    every state it was told, with what opened the microphone.
     broken:   set it, and playing fails.
     """
+
+    muted = False
 
     def __init__(
         self, satellite: str = "desk", *, full_duplex: bool = False, position: bool = True, pace: Clock | None = None

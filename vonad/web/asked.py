@@ -139,6 +139,7 @@ class WakeUp(Asked):
     id: RequestId | None = Field(default=None, description="an id seen in the last 60 s is a duplicate")
     phrase: Name | None = None
     score: Annotated[float, Field(ge=0, le=1)] | None = None
+    speaker_score: Annotated[float, Field(ge=0, le=1)] | None = None
     ts: Time | None = Field(default=None, description="seconds since 1970, or ISO 8601")
     age_ms: Annotated[Finite, Field(ge=0)] | None = None
     expires_s: Annotated[Finite, Field(gt=0)] | None = None

@@ -185,5 +185,6 @@ def _detected(stream: WakeStream, frame: Frame, words: Sequence[str], sizes: Ite
     for detection in found:
         promise(isinstance(detection, Detection), f"push gives a Detection or None: got {detection!r}")
         promise(detection.phrase in words, f"a Detection names a word that was waited for: got {detection.phrase!r}")
-        promise(0.0 <= detection.score <= 1.0, f"a score is 0..1: got {detection.score}")
+        for score in (detection.score, detection.cutoff, detection.speaker_score):
+            promise(score is None or 0.0 <= score <= 1.0, f"a score is 0..1: got {score}")
     return found

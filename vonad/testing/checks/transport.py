@@ -137,6 +137,7 @@ async def _check_clear(line: Line) -> None:
 
 
 async def _check_wakes(line: Line) -> None:
+    promise(isinstance(line.muted, bool), f"{WHO}.muted is True or False: got {line.muted!r}")
     wakes = line.wakes()
     is_stream(wakes, f"{WHO}.wakes")
     waiting = asyncio.create_task(_rest(wakes), name="check: wakes")
