@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -83,6 +84,10 @@ class ScriptedPlugins:
             raise VonadError("not_found", f"no plugin offers {kind!r} among the {group}")
         return self.offers[group, kind]
 
+    def load_anew(self, key: tuple[Group, str]) -> None:
+        """The plugin that offers this has been loaded again."""
+        self.offers[key] = replace(self.offers[key])
+
     def register_policy(self, policy: object) -> None:
         assert isinstance(policy, DefaultPolicy)
         self.hook.plan, self.hook.risk = policy.plan_session, policy.risk
@@ -110,6 +115,7 @@ class RuntimeHouse:
         self.news = asyncio.Event()
         self.transport = ScriptedTransport()
         self.backend = ScriptedBackend()
+        self.plugins = ScriptedPlugins({}, Hooks())
 
     def told(self, type_: str) -> list[Event]:
         return [event for event in self.events if event.type == type_]
@@ -196,7 +202,7 @@ async def runtime_house(
             reloaded=reloaded,
         )
         made = RuntimeHouse(runtime, clock, house, sessions)
-        made.transport, made.backend = transport, backend
+        made.transport, made.backend, made.plugins = transport, backend, plugins
         stop = asyncio.Event()
         with bus.subscribe() as subscription:
             listener = asyncio.create_task(_listen(subscription, made))

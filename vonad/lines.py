@@ -99,7 +99,7 @@ class Lines:
         self._came = came
         self._satellites: dict[str, Satellite] = {}
         self._transports: dict[str, tuple[Part, asyncio.Task[None]]] = {}
-        self._lines: set[asyncio.Task[None]] = set()
+        self._lines: dict[asyncio.Task[None], Part] = {}
 
     @property
     def online(self) -> list[Satellite]:
@@ -122,13 +122,23 @@ class Lines:
         return f"online: {', '.join(sorted(self._satellites)) or 'none'}"
 
     def serve(self, settings: Settings, group: asyncio.TaskGroup) -> None:
-        """Take the lines of every transport that runs and is not served yet."""
+        """Take the lines of every transport that runs and is not served yet; leave those of one that has closed."""
+        left = [task for part, task in self._transports.values() if part.closed.is_set()]
+        left += [task for task, part in self._lines.items() if part.closed.is_set()]
+        for task in left:
+            task.cancel()
         for part in self._parts.all("transports"):
             served = self._transports.get(part.name)
             if not part.running or (served is not None and served[0] is part and not served[1].done()):
                 continue
             work = self._serve_transport(part, settings, group)
             self._transports[part.name] = (part, group.create_task(work, name=f"transport {part.name}"))
+
+    def leave(self, part: Part) -> None:
+        """A reload takes a transport out of the house: what is said over its lines ends while they still are there."""
+        for satellite in self.online:
+            if satellite.transport == part.name and satellite.session is not None:
+                satellite.session.close("plugin_unloaded")
 
     def take_no_more(self) -> None:
         """Those that are connected stay so."""
@@ -151,8 +161,8 @@ class Lines:
                     task = group.create_task(
                         self._serve_line(part, line, settings, group), name=f"line {line.satellite}"
                     )
-                    self._lines.add(task)
-                    task.add_done_callback(self._lines.discard)
+                    self._lines[task] = part
+                    task.add_done_callback(self._lines.pop)
             except VonadError as error:
                 self._ill(part, error.message)
             except Exception as error:  # a defect of the transport's

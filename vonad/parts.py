@@ -64,7 +64,7 @@ CONTRACTS: Mapping[str, type] = {
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """A component and how it fares. reason: why it does not run."""
+    """A component and how it fares. reason: why it does not run; leaves: a reload takes it out of the house."""
 
     group: Group
     name: str
@@ -73,6 +73,7 @@ class Part:
     component: object | None = None
     pool: Pool[object] | None = None
     reason: str = ""
+    leaves: bool = False
     settled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     closed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -92,6 +93,7 @@ class Parts:
     """All parts by group and name. Nothing that a part does when it opens or closes reaches another.
 
     changed: told of every part that opens, or fails to: (label, why it does not run; empty when it does).
+    leaves:  told of each that a reload takes out of the house, just before it closes.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Parts:
         voice: Voice,
         satellites: Callable[[], Sequence[str]],
         changed: Callable[[str, str], None],
+        leaves: Callable[[Part], None],
         breaker_changed: Callable[[str, BreakerState], None],
     ) -> None:
         self.catalogue = Catalogue()
@@ -116,6 +119,7 @@ class Parts:
         self.voice = voice
         self.satellites = satellites
         self._changed = changed
+        self._leaves = leaves
         self._breaker_changed = breaker_changed
         self._parts: dict[tuple[Group, str], Part] = {}
         self._language = "en"
@@ -160,6 +164,9 @@ class Parts:
         self._language = settings.node.language
         wanted = {(kind, name): table for kind in only for name, table in self._tables(settings, kind).items()}
         gone = [part for key, part in self._parts.items() if key[0] in only and self._outdated(part, wanted.get(key))]
+        for part in gone:
+            offered = (part.group, part.table.kind or part.name) in self._plugins.offers
+            part.leaves = part.running and not (offered and (part.group, part.name) in wanted)
         await self.close(gone)
         changed = [part.label for part in gone]
         for kind in only:
@@ -178,8 +185,10 @@ class Parts:
         """Close parts, by default all, in the reverse order of opening; one that refuses is left behind."""
         closing = sorted(self.all() if parts is None else parts, key=lambda part: ORDER.index(part.group), reverse=True)
         for part in closing:
-            part.stop.set()
             self._parts.pop((part.group, part.name), None)
+            if part.leaves:
+                self._leaves(part)
+            part.stop.set()
             try:
                 async with self.clock.deadline(CLOSE_S):
                     await part.closed.wait()

@@ -17,7 +17,7 @@ from vonad.frame import Frame
 from vonad.history import Journal
 from vonad.host import Voice
 from vonad.lines import Lines
-from vonad.parts import Parts
+from vonad.parts import Part, Parts
 from vonad.plan import Refusal, Style, Wake
 from vonad.plans import plan_wake
 from vonad.plugins import Plugins
@@ -62,6 +62,7 @@ class Runtime:
             voice=RuntimeVoice(self),
             satellites=lambda: [satellite.id for satellite in self.lines.online],
             changed=self._part_changed,
+            leaves=self._part_leaves,
             breaker_changed=self._breaker_changed,
         )
         self.bus = bus
@@ -180,6 +181,14 @@ class Runtime:
 
     def _part_changed(self, label: str, reason: str) -> None:
         self.bus.publish(Event("backend.health", {"name": label, "ok": not reason, "detail": reason}))
+
+    def _part_leaves(self, part: Part) -> None:
+        """Whoever talks to it, or through it, is told before it is gone."""
+        if part.group == "backends":
+            for session in self.sessions.open:
+                session.unload(part.name)
+        elif part.group == "transports":
+            self.lines.leave(part)
 
     def _breaker_changed(self, name: str, state: BreakerState) -> None:
         log.warning("the circuit breaker of engine %s is %s", name, state)

@@ -100,6 +100,7 @@ async def workbench(config: Path | None, *, roles: Collection[Role]) -> AsyncIte
             voice=_Mute(),
             satellites=list,
             changed=lambda _label, _reason: None,
+            leaves=lambda _part: None,
             breaker_changed=lambda _name, _state: None,
         )
         await parts.apply(only, group, only=("engines", "skills"))

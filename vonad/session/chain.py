@@ -33,6 +33,8 @@ class Chain:
     brief: what a dialogue is told.
     take:  told what the dialogue says, one thing after the other. Only the present one is listened to.
     lost:  told when it has ended of itself: with the error, or None when the backend just finished.
+
+    unloaded: those that a reload took out of the house, and that have not come back since.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Chain:
         self._brief = brief
         self._take = take
         self._lost = lost
+        self.unloaded: set[str] = set()
         self._bond: Bond | None = None
+        self._opening: set[Bond] = set()
         self._left_at: dict[str, float] = {}
         self._better: Bond | None = None
 
@@ -108,6 +112,20 @@ class Chain:
         if bond is not None and bond.task is not None:
             bond.task.cancel()
 
+    def unload(self, name: str) -> bool:
+        """A reload takes this one out of the house; whether it answered. Opening it fails from now on, or just now."""
+        self.unloaded.add(name)
+        for bond in self._opening:
+            if bond.name == name and not bond.opened.done():
+                bond.opened.set_exception(gone(name))
+        if self._better is not None and self._better.name == name and self._better.task is not None:
+            self._better.task.cancel()
+            self._better = None
+        if self._bond is None or self._bond.name != name:
+            return False
+        self.leave()
+        return True
+
     async def close(self, within_s: float) -> None:
         """The session is over."""
         bond, self._bond, self._floor.dialogue = self._bond, None, None
@@ -131,22 +149,29 @@ class Chain:
         """Raises backend_unavailable, circuit_open, backend_start_failed."""
         floor = self._floor
         backend = floor.means.backends.get(name)
+        self.unloaded.discard(name)
         bond = Bond(name, backend, asyncio.get_running_loop().create_future())
         bond.task = floor.means.group.create_task(self._hold(bond), name=f"session {floor.session_id} backend {name}")
+        self._opening.add(bond)
         try:
             async with floor.clock.deadline(within_s):
                 await asyncio.shield(bond.opened)
+            if name in self.unloaded:
+                raise gone(name)
         except BaseException as error:
             bond.task.cancel()
             bond.opened.cancel()
             if isinstance(error, VonadError):
-                floor.means.backends.failed(name)
+                if name not in self.unloaded:
+                    floor.means.backends.failed(name)
                 raise
             if not isinstance(error, TimeoutError):
                 raise
             floor.means.backends.failed(name)
             message = f"backend {name} did not open a dialogue within {within_s:g} s"
             raise VonadError("backend_start_failed", message, op=name, retryable=True) from None
+        finally:
+            self._opening.discard(bond)
         return bond
 
     def _take_up(self, bond: Bond) -> None:
@@ -193,6 +218,11 @@ class Chain:
             log.exception("session %s failed", self._floor.session_id)
             message = f"session {self._floor.session_id} failed: {type(error).__name__}: {error}"
             self._floor.fail(VonadError("internal_error", message))
+
+
+def gone(name: str) -> VonadError:
+    """Why a backend that a reload took out of the house has no answer."""
+    return VonadError("backend_unavailable", f"backend {name} was taken out of the house", op=name)
 
 
 def _told(name: str, failure: BaseException) -> VonadError:

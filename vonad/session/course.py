@@ -123,6 +123,7 @@ class Course:
         floor.started(turn)
         self.microphone.open(turn, captured)
         self.mouth.cue("wake", turn)
+        self.fallback.rest()
 
     async def hear(self, frame: Frame) -> None:
         """A captured frame that is wanted."""
@@ -198,6 +199,7 @@ class Course:
     async def _ask(self, turn: Turn, text: str) -> None:
         await self._floor.begin(turn)
         await self.answer.ask(turn, text)
+        self.fallback.rest()
 
     def _user_began(self) -> bool:
         """A backend that hears for itself heard somebody speak: while it replies, that is an interruption."""
@@ -251,7 +253,7 @@ class Course:
             self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
         trigger = Trigger.PLAYBACK_FINISHED if self._floor.state is State.SPEAKING else Trigger.REPLY_SILENT
         self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
-        if follow_up and not len(self.mouth.announcements):
+        if follow_up and not len(self.mouth.announcements) and not self.fallback.due:
             self.listen(trigger, "follow_up", past=self.barge_in.closed())
         else:
             self._floor.machine.fire(trigger, State.IDLE)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
-from vonad.session.chain import Chain
+from vonad.session.chain import Chain, gone
 from vonad.session.floor import Floor
 from vonad.session.machine import State, Trigger
 from vonad.session.mouth import Mouth
@@ -50,7 +50,8 @@ class Fallback:
     def begin(self, reason: FallbackReason, error: VonadError) -> bool:
         """Have the next backend take over. False, and nothing happens, when policy or the plan know of no other.
 
-        A backend that is lost is left in any case: without another the session ends.
+        A backend that is lost is left in any case: without another the session ends, and because policy wants none of
+        the others as `policy_ended`. A reply of which all is there is heard to its end before that.
         """
         floor = self._floor
         if floor.over or floor.state is State.FALLING_BACK:
@@ -60,14 +61,32 @@ class Fallback:
         wanted = bool(others) and floor.means.policy.should_fall_back(reason, floor.view)
         if not (wanted or lost):
             return False
-        if not floor.machine.allows(Trigger.LOST) or (floor.turn is not None and floor.turn.source == "say"):
-            self._waiting = (reason, error)  # what is being silenced or announced needs no backend
+        saying = floor.turn is not None and floor.turn.source == "say"
+        if not floor.machine.allows(Trigger.LOST) or saying or (not wanted and self._mouth.said_all):
+            self._waiting = (reason, error)  # what is being silenced, announced or heard out needs no backend
             return True
         floor.tell_error(error, "backend")
-        if reason in ITS_FAULT and floor.state is not State.CONNECTING:
+        if reason in ITS_FAULT and floor.state is not State.CONNECTING and floor.backend not in self._chain.unloaded:
             floor.means.backends.failed(floor.backend)
-        self._change(reason, others if wanted else [])
+        if others and not wanted:
+            self._end("policy_ended", floor.state)
+        else:
+            self._change(reason, others)
         return True
+
+    def unloaded(self, name: str) -> None:
+        """A reload takes this backend out of the house: if it answers here, another does from now on."""
+        if self._chain.unload(name):
+            self.begin("backend_unavailable", gone(name))
+
+    def reason(self, backend: str, error: VonadError) -> str:
+        """Why a session ends that has only this backend, which failed with this."""
+        return "plugin_unloaded" if backend in self._chain.unloaded else f"error({error.code})"
+
+    @property
+    def due(self) -> bool:
+        """Whether the backend is lost, and that only waits for what is being said."""
+        return self._waiting is not None
 
     @property
     def _tried(self) -> frozenset[str]:
@@ -123,7 +142,7 @@ class Fallback:
             floor.tell_error(VonadError("transport_send_failed", "the reply was not cleared in time"), "clear")
         except VonadError as error:
             if not others:
-                self._exhausted(before, error)
+                self._exhausted(before, error, came_from)
                 return
             floor.tell_error(error, "clear")
         try:
@@ -131,19 +150,29 @@ class Fallback:
             await self._chain.open(floor.means.limits.falling_back_s, but=tried)
             await self._ready()
         except VonadError as error:
-            self._exhausted(before, error)
+            self._exhausted(before, error, came_from)
             return
         if floor.over:
             return
         floor.tell("fallback.completed", {"from": before, "to": floor.backend})
         self._bound(turn if floor.turn is turn else None, came_from)
 
-    def _exhausted(self, before: str, error: VonadError) -> None:
+    def _exhausted(self, before: str, error: VonadError, came_from: State) -> None:
         floor = self._floor
         if floor.over:
             return
         floor.tell("fallback.failed", {"from": before, "reason": error.message})
         floor.tell_error(error, "fallback")
+        if before in self._chain.unloaded:
+            self._end("plugin_unloaded", came_from)
+            return
         if floor.turn is not None:
             floor.turn.failed = True
         self._close("error(backend_unavailable)", "unavailable")
+
+    def _end(self, reason: str, came_from: State) -> None:
+        """Nothing is broken, but nobody may answer: whoever waits for an answer is told, a quiet room is not."""
+        turn = self._floor.turn
+        if turn is not None:
+            turn.failed = True
+        self._close(reason, "unavailable" if turn is not None or came_from is State.CONNECTING else "")

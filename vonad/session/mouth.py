@@ -44,6 +44,11 @@ class Mouth:
         return self._utterance is not None and self._utterance.sounded
 
     @property
+    def said_all(self) -> bool:
+        """Whether all of the open turn's reply is there, and only has to be heard."""
+        return self._utterance is not None and self._utterance.ended
+
+    @property
     def played_ms(self) -> int:
         """How much of the open turn's reply has been heard."""
         return round(self._utterance.played_s * 1000) if self._utterance is not None else 0

@@ -147,7 +147,7 @@ class Session:
             others = course.chain.next(but=frozenset({self._floor.backend}))
             if not (others and course.fallback.begin("backend_unavailable", error)) and not self.over:
                 self._floor.tell_error(error, "session")
-                self._close(f"error({error.code})", "unavailable")
+                self._close(course.fallback.reason(self._floor.backend, error), "unavailable")
         else:
             if not self.over:
                 course.begin(Trigger.READY)
@@ -272,6 +272,11 @@ class Session:
     def forget(self) -> None:
         """What was said before the open turn is no longer known here, nor told to a backend."""
         self._floor.exchanges, self._floor.last = [], None
+
+    def unload(self, backend: str) -> None:
+        """A reload takes this backend out of the house: the next of the plan answers, else it ends plugin_unloaded."""
+        if not self.over:
+            self._course.fallback.unloaded(backend)
 
     def close(self, reason: str) -> None:
         """End it; the first reason stays."""
