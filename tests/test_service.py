@@ -46,7 +46,7 @@ async def test_meerkat_archive_leaves_a_session_readable_that_takes_no_turns(tmp
         await home.sessions.archive(view.session_id)
         read = await home.sessions.read(view.session_id)
         assert (read.state, read.reason, read.last_reply) == ("closed", "user_ended", "Yes.")
-        assert await code(home.sessions.interrupt(view.session_id)) == "session_expired"
+        assert await code(home.sessions.interrupt(view.session_id)) == "session_not_active"
         assert await code(home.sessions.archive("nobody")) == "session_not_found"
 
 
@@ -141,7 +141,7 @@ async def test_inject_names_the_session_and_is_acknowledged(tmp_path: Path) -> N
             )
         assert await code(home.sessions.inject(view.session_id, ContextEvent(source=" "))) == "malformed"
         await home.sessions.archive(view.session_id)
-        assert await code(home.sessions.inject(view.session_id, event)) == "session_expired"
+        assert await code(home.sessions.inject(view.session_id, event)) == "session_not_active"
 
 
 async def test_meerkat_error_codes_each_have_their_case(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ CODES: Mapping[str, int] = MappingProxyType(
         "plugin_conflict": 409,
         "session_busy": 409,
         "session_already_active": 409,
+        "session_not_active": 409,
         "session_not_running": 409,
         "wake_refused": 409,
         "session_expired": 410,

@@ -97,13 +97,17 @@ class SessionService:
         return TurnResult(_begun(turn) or turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome)
 
     async def interrupt(self, session_id: str) -> None:
-        """End the running turn, or the one about to run. Raises session_not_found, session_not_running."""
-        (await self._open(session_id)).admission.interrupt("interrupt")
+        """End the running turn, or the one about to run.
+
+        Raises session_not_found, session_not_active for a session that is over, session_not_running.
+        """
+        (await self._active(session_id, "interrupt")).admission.interrupt("interrupt")
 
     async def inject(self, session_id: str, event: ContextEvent, mode: InjectMode = "queue") -> str:
         """Make something known to whoever answers; what happened: queued, steered or interrupted.
 
-        Raises session_not_found, session_expired, malformed, capability_unsupported, overload, backend_inject_failed.
+        Raises session_not_found, session_not_active, malformed, capability_unsupported, overload,
+        backend_inject_failed.
         """
         try:
             size = len(json.dumps(dict(event.payload), allow_nan=False)) + len(event.spoken_summary or "")
@@ -112,14 +116,14 @@ class SessionService:
         if size > LONGEST_EVENT or not event.source.strip():
             why = f"payload: {size} characters: at most {LONGEST_EVENT}" if event.source.strip() else "source is empty"
             raise VonadError("malformed", why, op="inject")
-        return await (await self._open(session_id)).session.inject(event, mode)
+        return await (await self._active(session_id, "inject")).session.inject(event, mode)
 
     async def compact(self, session_id: str) -> tuple[int, int]:
         """Sum up what was said, but for the last exchanges; about how many tokens it was, and is.
 
-        Raises session_not_found, session_expired, compaction_disabled, session_busy, and what the backend raises.
+        Raises session_not_found, session_not_active, compaction_disabled, session_busy, and what the backend raises.
         """
-        return await (await self._open(session_id)).session.compact()
+        return await (await self._active(session_id, "compact")).session.compact()
 
     def busy(self) -> bool:
         """Whether any session is open."""
@@ -183,7 +187,18 @@ class SessionService:
                 return session_id, turn
         raise VonadError("not_found", f"no turn {turn_id!r:.100} to wait for", op="wait")
 
+    async def _active(self, session_id: str, op: str) -> Opened:
+        """One that something is to be done to. Raises session_not_active for one that is over, session_not_found."""
+        try:
+            return await self._open(session_id)
+        except VonadError as error:
+            if error.code != "session_expired":
+                raise
+            why = f"session {session_id} is closed: no {op} reaches it; resume it to go on"
+            raise VonadError("session_not_active", why, op=op) from None
+
     async def _open(self, session_id: str) -> Opened:
+        """One that takes turns. Raises session_expired for one that is over, session_not_found."""
         try:
             return self._runtime.sessions.get(session_id)
         except VonadError as error:
