@@ -9,7 +9,7 @@ from vonad.history import TurnRecord, open_journal
 
 KEYS = [
     *("turn_id", "session_id", "satellite", "ts", "source", "outcome", "transcript", "backend", "degraded"),
-    *("audio_gap", "endpoint", "first_audio_ms", "total_ms", "steps", "slowest", "attempts"),
+    *("audio_gap", "endpoint", "first_audio_ms", "total_ms", "steps", "slowest", "attempts", "fallbacks"),
 ]
 
 
@@ -57,6 +57,8 @@ async def test_the_stages_of_a_turn_are_told_with_their_owners_and_who_was_slow(
     assert "sound was missing: some of what the microphone heard was lost on the way" in lines
     (skill,) = [line for line in lines if line.startswith("clock")]
     assert "3.2 ms" in skill
+    (fallback,) = [line for line in lines if line.startswith("silence")]
+    assert fallback.split() == ["silence", "completed", "42", "ms", "cloud", "bridge"]
     assert "\x1b" not in ended.out
 
 

@@ -29,6 +29,7 @@ def turn(**more: object) -> TurnDetail:
             "degraded": False,
             "audio_gap": False,
             "attempts": [],
+            "fallbacks": [],
             **more,
         }
     )

@@ -11,7 +11,7 @@ import httpx
 
 from vonad import SessionView, SystemClock, VonadError, Wake
 from vonad.bus import Bus
-from vonad.history import SkillRun
+from vonad.history import FallbackRun, SkillRun
 from vonad.plan import AS_SET
 from vonad.views import AnnouncementView
 from vonad.web.api import build_app
@@ -206,6 +206,14 @@ class FakeHouse:
             duration_ms=3.25,
             detail="a\x1b[2Jb",
         )
+        fallback = FallbackRun(
+            reason="silence",
+            from_backend="cloud",
+            to_backend="bridge",
+            outcome="completed",
+            duration_ms=41.5,
+            ts="2025-11-21T00:00:00.000Z",
+        )
         return Why(
             turn_id="s1-1",
             session_id="s1",
@@ -223,6 +231,7 @@ class FakeHouse:
             steps=steps,
             slowest=steps[2],
             attempts=(attempt,),
+            fallbacks=(fallback,),
         )
 
     async def wakes(self, *, limit=50):

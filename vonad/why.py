@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vonad.history import SkillRun, TurnDetail
+from vonad.history import FallbackRun, SkillRun, TurnDetail
 
 OWNERS = {
     "speech": "the user",
@@ -42,7 +42,7 @@ class Why:
 
     endpoint: why the user's words were taken to have ended; None where there were none to hear.
     slowest:  what was waited for longest; None when nothing was.
-    attempts: the skills it tried to run.
+    attempts: the skills it tried to run. fallbacks: the backends it was taken from.
     """
 
     turn_id: str
@@ -61,6 +61,7 @@ class Why:
     steps: tuple[Step, ...]
     slowest: Step | None
     attempts: tuple[SkillRun, ...]
+    fallbacks: tuple[FallbackRun, ...]
 
 
 def why(turn: TurnDetail) -> Why:
@@ -84,6 +85,7 @@ def why(turn: TurnDetail) -> Why:
         steps=steps,
         slowest=max(waited, key=lambda step: step.took_ms, default=None),
         attempts=tuple(turn.attempts),
+        fallbacks=tuple(turn.fallbacks),
     )
 
 

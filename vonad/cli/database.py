@@ -40,7 +40,7 @@ def why(turn_id: str) -> dict[str, object]:
 
     async def read(journal: Journal) -> dict[str, object] | None:
         told = asdict(explain(await journal.turn(turn_id)))
-        return {**told, "steps": list(told["steps"]), "attempts": list(told["attempts"])}
+        return {**told, **{key: list(told[key]) for key in ("steps", "attempts", "fallbacks")}}
 
     told = _opened(read, nothing=None)
     if told is None:

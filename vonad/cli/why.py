@@ -49,6 +49,13 @@ def why(
     if attempts:
         print()
         print_table(("skill", "outcome", "took", "detail"), attempts, empty="")
+    fallbacks = [
+        (one["reason"], one["outcome"], _shown(one["duration_ms"]), one["from_backend"], one["to_backend"])
+        for one in records(told["fallbacks"])
+    ]
+    if fallbacks:
+        print()
+        print_table(("fallback", "outcome", "took", "from", "to"), fallbacks, empty="")
     print()
     for sentence in _verdict(told):
         print(plain(sentence))

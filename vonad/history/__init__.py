@@ -2,9 +2,21 @@
 
 from vonad.history.journal import Journal
 from vonad.history.opening import open_journal
-from vonad.history.records import SessionRecord, SkillRun, TurnDetail, TurnRecord, TurnView, UnknownAction, WakeView
+from vonad.history.records import (
+    FallbackRecord,
+    FallbackRun,
+    SessionRecord,
+    SkillRun,
+    TurnDetail,
+    TurnRecord,
+    TurnView,
+    UnknownAction,
+    WakeView,
+)
 
 __all__ = [
+    "FallbackRecord",
+    "FallbackRun",
     "Journal",
     "SessionRecord",
     "SkillRun",

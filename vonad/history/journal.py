@@ -10,12 +10,21 @@ from typing import TypeVar
 from vonad.clock import Clock
 from vonad.engine import Exchange
 from vonad.errors import VonadError
-from vonad.history import queries, store, writes
+from vonad.history import audit, queries, store, writes
 from vonad.history.database import Work
 from vonad.history.deletion import Deletion, Which
 from vonad.history.file import File
 from vonad.history.reader import Reader
-from vonad.history.records import SessionRecord, TurnDetail, TurnRecord, TurnView, UnknownAction, WakeView, moment
+from vonad.history.records import (
+    FallbackRecord,
+    SessionRecord,
+    TurnDetail,
+    TurnRecord,
+    TurnView,
+    UnknownAction,
+    WakeView,
+    moment,
+)
 from vonad.history.writer import Writer
 
 T = TypeVar("T")
@@ -150,12 +159,17 @@ class Journal:
         self, call_id: str, turn_id: str, name: str, risk: str, arguments_summary: str
     ) -> asyncio.Future[bool]:
         """A skill is about to act; one that changes anything must wait for True."""
-        rows = writes.skill_started(call_id, turn_id, name, risk, arguments_summary, at=self._now())
+        rows = audit.skill_started(call_id, turn_id, name, risk, arguments_summary, at=self._now())
         return self._write("audit", rows, durable=risk != "read")
 
     def skill_ended(self, call_id: str, outcome: str, duration_ms: float, detail: str) -> asyncio.Future[bool]:
         """What came of it: done, failed, timeout, rejected, asked (it waits for the user's yes) or cancelled."""
-        return self._write("audit", writes.skill_ended(call_id, outcome, duration_ms, detail), durable=False)
+        return self._write("audit", audit.skill_ended(call_id, outcome, duration_ms, detail), durable=False)
+
+    def fallback(self, key: str, session_id: str, turn_id: str | None, record: FallbackRecord) -> asyncio.Future[bool]:
+        """A session has left its backend, for another or for none. key: another for each."""
+        rows = audit.fallback(key, session_id, turn_id, record, at=self._now() - round(record.duration_ms))
+        return self._write("audit", rows, durable=False)
 
     # Reading
 

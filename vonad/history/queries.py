@@ -8,8 +8,9 @@ from typing import Any
 
 from vonad.engine import Exchange
 from vonad.errors import VonadError
+from vonad.history import audit
 from vonad.history.exchanges import SummedUp, paired
-from vonad.history.records import SessionRecord, SkillRun, TurnDetail, TurnView, WakeView, iso, moment
+from vonad.history.records import SessionRecord, TurnDetail, TurnView, WakeView, iso, moment
 from vonad.history.writes import Value, clean
 
 _VIEW = (
@@ -60,7 +61,7 @@ def history(
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     sql = f"SELECT {_VIEW} FROM {table} {where} ORDER BY {order} LIMIT ?"  # noqa: S608  (our own fragments)
     rows = connection.execute(sql, clean(*values, limit)).fetchall()
-    skills = _skills(connection, [row["turn_id"] for row in rows])
+    skills = audit.skills(connection, [row["turn_id"] for row in rows])
     views = [TurnView(**_view(row), skills=skills.get(row["turn_id"], [])) for row in reversed(rows)]
     return sorted(views, key=lambda view: view.ts)
 
@@ -208,26 +209,10 @@ def _view(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def _detail(connection: sqlite3.Connection, row: sqlite3.Row) -> TurnDetail:
-    attempts = [
-        SkillRun(
-            call_id=call_id,
-            name=name,
-            risk=risk,
-            arguments=arguments,
-            ts=iso(started_at),
-            outcome=outcome,
-            duration_ms=duration_ms,
-            detail=detail,
-        )
-        for call_id, name, risk, arguments, started_at, outcome, duration_ms, detail in connection.execute(
-            "SELECT call_id, name, risk, arguments, started_at, outcome, duration_ms, detail FROM audit "
-            "WHERE turn_id = ? ORDER BY id",
-            (row["turn_id"],),
-        )
-    ]
+    turn_id = row["turn_id"]
     return TurnDetail(
         **_view(row),
-        skills=_skills(connection, [row["turn_id"]]).get(row["turn_id"], []),
+        skills=audit.skills(connection, [turn_id]).get(turn_id, []),
         conversation_id=row["conversation_id"],
         number=row["number"],
         source=row["source"],
@@ -240,20 +225,6 @@ def _detail(connection: sqlite3.Connection, row: sqlite3.Row) -> TurnDetail:
         usage=json.loads(row["usage"]) if row["usage"] is not None else None,
         degraded=bool(row["degraded"]),
         audio_gap=bool(row["audio_gap"]),
-        attempts=attempts,
+        attempts=audit.attempts(connection, turn_id),
+        fallbacks=audit.fallbacks(connection, turn_id),
     )
-
-
-def _skills(connection: sqlite3.Connection, turn_ids: list[str]) -> dict[str, list[str]]:
-    """The skills that ran in each turn, in order; what was refused did not run."""
-    rows = connection.execute(
-        "SELECT turn_id, name FROM audit WHERE outcome NOT IN ('rejected', 'asked') "
-        "AND turn_id IN (SELECT value FROM json_each(?)) ORDER BY id",
-        (json.dumps(turn_ids),),
-    )
-    skills: dict[str, list[str]] = {}
-    for turn_id, name in rows:
-        names = skills.setdefault(turn_id, [])
-        if name not in names:
-            names.append(name)
-    return skills

@@ -64,6 +64,25 @@ class SkillRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackRecord:
+    """How a session left its backend. outcome: completed, failed (no other opened), refused (policy wanted none) or
+    cancelled (the session ended meanwhile); to_backend: the one that answers since; None: there is none."""
+
+    reason: str
+    from_backend: str
+    to_backend: str | None
+    outcome: str
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackRun(FallbackRecord):
+    """The same, as it is read."""
+
+    ts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnDetail(TurnView):
     """All that is known of a turn."""
 
@@ -80,6 +99,7 @@ class TurnDetail(TurnView):
     degraded: bool
     audio_gap: bool
     attempts: list[SkillRun]
+    fallbacks: list[FallbackRun]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

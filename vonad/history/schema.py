@@ -96,6 +96,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             DELETE FROM tombstones WHERE id <= (SELECT max(id) FROM tombstones) - 1000;
         END""",
     ),
+    # 3: the audit holds fallbacks, too. Of one, name is the reason, and turn_id is empty where no turn was open; its
+    # row is written once it is over.
+    (
+        "ALTER TABLE audit ADD COLUMN kind TEXT NOT NULL DEFAULT 'skill'",
+        "ALTER TABLE audit ADD COLUMN session_id TEXT",
+        "ALTER TABLE audit ADD COLUMN from_backend TEXT",
+        "ALTER TABLE audit ADD COLUMN to_backend TEXT",
+        "CREATE INDEX audit_by_session ON audit (session_id) WHERE session_id IS NOT NULL",
+        """CREATE TRIGGER sessions_audited AFTER DELETE ON sessions
+        BEGIN
+            DELETE FROM audit WHERE session_id = old.session_id;
+        END""",
+    ),
 )
 
 VERSION = len(MIGRATIONS)

@@ -121,10 +121,6 @@ _SUM_UP = (
     "UPDATE conversations SET summary = ?1, summed_up_to = (SELECT id FROM turns WHERE turn_id = ?2) "
     "WHERE conversation_id = ?3 AND EXISTS (SELECT 1 FROM turns WHERE turn_id = ?2)"
 )
-_END_SKILL = (
-    "UPDATE audit SET outcome = ?, duration_ms = ?, detail = ? "
-    "WHERE id = (SELECT max(id) FROM audit WHERE call_id = ? AND outcome = 'started')"
-)
 
 
 def session_opened(
@@ -227,26 +223,6 @@ def wake(
                 reason,
                 detail,
             ),
-        )
-    ]
-
-
-def skill_started(call_id: str, turn_id: str, name: str, risk: str, arguments: str, *, at: int) -> list[Statement]:
-    """A skill is about to act."""
-    return [
-        (
-            "INSERT INTO audit (call_id, turn_id, name, risk, arguments, started_at) VALUES (?, ?, ?, ?, ?, ?)",
-            clean(call_id, turn_id, name, risk, arguments, at),
-        )
-    ]
-
-
-def skill_ended(call_id: str, outcome: str, duration_ms: float, detail: str) -> list[Statement]:
-    """Its one terminal state. Models number their calls anew in each turn: the latest of that id is meant."""
-    return [
-        (
-            _END_SKILL,
-            clean(outcome, float(duration_ms), detail, call_id),
         )
     ]
 

@@ -1,9 +1,11 @@
 """The fallback: another backend takes over in mid-conversation, and answers what is not answered yet."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
+from vonad.history import FallbackRecord
 from vonad.session.chain import Chain, gone
 from vonad.session.floor import Floor
 from vonad.session.machine import State, Trigger
@@ -19,6 +21,19 @@ ITS_FAULT = frozenset({"backend_unavailable", "silence", "interrupted"})
 
 NOTHING = "\n"
 """What no task is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A backend that is left, and what was being done. others: who may answer instead; at: monotonic."""
+
+    reason: FallbackReason
+    backend: str
+    others: list[str]
+    turn: Turn | None
+    came_from: State
+    sounded: bool
+    at: float
 
 
 class Fallback:
@@ -46,6 +61,8 @@ class Fallback:
         self._bound = bound
         self._close = close
         self._waiting: tuple[FallbackReason, VonadError] | None = None
+        self._loss: Loss | None = None
+        self._count = 0
 
     def begin(self, reason: FallbackReason, error: VonadError) -> bool:
         """Have the next backend take over. False, and nothing happens, when policy or the plan know of no other.
@@ -68,11 +85,42 @@ class Fallback:
         floor.tell_error(error, "backend")
         if reason in ITS_FAULT and floor.state is not State.CONNECTING and floor.backend not in self._chain.unloaded:
             floor.means.backends.failed(floor.backend)
+        self._loss = Loss(
+            reason=reason,
+            backend=floor.backend,
+            others=others,
+            turn=floor.turn,
+            came_from=floor.state,
+            sounded=self._mouth.sounded,
+            at=floor.clock.monotonic(),
+        )
         if others and not wanted:
+            self._audit("refused")
             self._end("policy_ended", floor.state)
         else:
-            self._change(reason, others)
+            self._change(self._loss)
         return True
+
+    def over(self) -> None:
+        """The session ends: a change that is under way comes to nothing."""
+        self._audit("cancelled")
+
+    def _audit(self, outcome: str) -> None:
+        """Its one row. Nobody waits for it."""
+        loss, self._loss = self._loss, None
+        if loss is None:
+            return
+        floor = self._floor
+        self._count += 1
+        record = FallbackRecord(
+            reason=loss.reason,
+            from_backend=loss.backend,
+            to_backend=floor.backend if outcome == "completed" else None,
+            outcome=outcome,
+            duration_ms=round((floor.clock.monotonic() - loss.at) * 1000, 1),
+        )
+        key = f"{floor.session_id}-fallback-{self._count}"
+        floor.means.journal.fallback(key, floor.session_id, loss.turn.id if loss.turn is not None else None, record)
 
     def unloaded(self, name: str) -> None:
         """A reload takes this backend out of the house: if it answers here, another does from now on."""
@@ -101,20 +149,18 @@ class Fallback:
         (reason, error), self._waiting = self._waiting, None
         return self.begin(reason, error)
 
-    def _change(self, reason: FallbackReason, others: list[str]) -> None:
-        floor = self._floor
-        before, came_from = floor.backend, floor.state
-        turn = floor.turn
-        sounded = self._mouth.sounded
+    def _change(self, loss: Loss) -> None:
+        floor, turn = self._floor, loss.turn
         if turn is not None:
             turn.tried = self._tried
-        if turn is not None and came_from is not State.LISTENING:
+        if turn is not None and loss.came_from is not State.LISTENING:
             self._take_back(turn)
         self._chain.leave()
         floor.metrics.fallbacks += 1
-        floor.machine.fire(Trigger.LOST, State.FALLING_BACK, reason=reason)
-        floor.tell("fallback.started", {"reason": reason, "from": before, "to": others[0] if others else None})
-        floor.spawn(self._find(turn, came_from, before, others, sounded=sounded), "fallback", outlives_turn=True)
+        floor.machine.fire(Trigger.LOST, State.FALLING_BACK, reason=loss.reason)
+        to = loss.others[0] if loss.others else None
+        floor.tell("fallback.started", {"reason": loss.reason, "from": loss.backend, "to": to})
+        floor.spawn(self._find(loss), "fallback", outlives_turn=True)
 
     def _take_back(self, turn: Turn) -> None:
         """As if the turn had not been answered, but for what was heard and what was done: an action goes on."""
@@ -128,43 +174,43 @@ class Fallback:
         elif not heard:
             turn.unsaid = turn.unsaid or said
 
-    async def _find(
-        self, turn: Turn | None, came_from: State, before: str, others: list[str], *, sounded: bool
-    ) -> None:
-        floor = self._floor
+    async def _find(self, loss: Loss) -> None:
+        floor, turn = self._floor, loss.turn
         try:
-            if not others:
-                raise VonadError("backend_unavailable", f"no other backend than {before} is left", op="fallback")
-            if sounded and floor.line is not None:
+            if not loss.others:
+                raise VonadError("backend_unavailable", f"no other backend than {loss.backend} is left", op="fallback")
+            if loss.sounded and floor.line is not None:
                 async with floor.clock.deadline(floor.means.limits.flush_s):
                     await floor.line.clear()
         except TimeoutError:
             floor.tell_error(VonadError("transport_send_failed", "the reply was not cleared in time"), "clear")
         except VonadError as error:
-            if not others:
-                self._exhausted(before, error, came_from)
+            if not loss.others:
+                self._exhausted(loss, error)
                 return
             floor.tell_error(error, "clear")
         try:
-            tried = turn.tried if turn is not None else frozenset({before})
+            tried = turn.tried if turn is not None else frozenset({loss.backend})
             await self._chain.open(floor.means.limits.falling_back_s, but=tried)
             await self._ready()
         except VonadError as error:
-            self._exhausted(before, error, came_from)
+            self._exhausted(loss, error)
             return
         if floor.over:
             return
-        floor.tell("fallback.completed", {"from": before, "to": floor.backend})
-        self._bound(turn if floor.turn is turn else None, came_from)
+        self._audit("completed")
+        floor.tell("fallback.completed", {"from": loss.backend, "to": floor.backend})
+        self._bound(turn if floor.turn is turn else None, loss.came_from)
 
-    def _exhausted(self, before: str, error: VonadError, came_from: State) -> None:
+    def _exhausted(self, loss: Loss, error: VonadError) -> None:
         floor = self._floor
         if floor.over:
             return
-        floor.tell("fallback.failed", {"from": before, "reason": error.message})
+        self._audit("failed")
+        floor.tell("fallback.failed", {"from": loss.backend, "reason": error.message})
         floor.tell_error(error, "fallback")
-        if before in self._chain.unloaded:
-            self._end("plugin_unloaded", came_from)
+        if loss.backend in self._chain.unloaded:
+            self._end("plugin_unloaded", loss.came_from)
             return
         if floor.turn is not None:
             floor.turn.failed = True

@@ -283,6 +283,7 @@ class Session:
         if self.over:
             return
         self._close_reason = reason
+        self._course.fallback.over()
         turn = self._floor.turn
         self._course.mouth.hold()
         heard = self._course.mouth.silence()

@@ -198,7 +198,9 @@ class Desk:
                 type_, more = "skill.rejected", {"reason": detail, "kind": kind}
                 detail = f"{kind}: {detail}"
             case "timeout":
-                type_, more = "skill.timeout", {"budget_ms": round(self.timeout_s(call.name) * 1000)}
+                budget_ms = round(self.timeout_s(call.name) * 1000)
+                type_, more = "skill.timeout", {"budget_ms": budget_ms}
+                detail = f"budget_ms {budget_ms}: {detail}"
             case "done" | "failed" | "cancelled":
                 type_, more = "skill.result", {"success": settled.end == "done", "duration_ms": elapsed_ms}
         self._journal.skill_ended(call.id, settled.end, elapsed_ms, detail)

@@ -153,6 +153,17 @@ class Attempt(Answer):
     detail: str | None
 
 
+class Fallback(Answer):
+    """A turn was taken from a backend. to_backend: the one that answered since; null: there was none."""
+
+    reason: str
+    from_backend: str
+    to_backend: str | None
+    outcome: str
+    duration_ms: float
+    ts: str
+
+
 class Why(Answer):
     """Where a turn's time went. slowest: what was waited for longest; audio_gap: some of its sound was lost."""
 
@@ -172,6 +183,7 @@ class Why(Answer):
     steps: list[Step]
     slowest: Step | None
     attempts: list[Attempt]
+    fallbacks: list[Fallback]
 
 
 class Skill(Answer):
