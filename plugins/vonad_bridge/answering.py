@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from vonad import (
@@ -123,7 +124,10 @@ class Answer:
             await self._put(ReplyDone(self._turn.number, understood=understood, usage=usage))
 
     async def _ask(self, name: str) -> bool:
-        """Whether this agent had something to say: it is spoken sentence by sentence while the agent goes on."""
+        """Whether this agent had something to say: it is spoken sentence by sentence.
+
+        While the agent goes on its sentences are spoken by a task beside it; when it has said all at once, by this one.
+        """
         request = Request(
             text=self.text,
             language=self._brief.language,
@@ -132,22 +136,24 @@ class Answer:
             context=tuple(self._context),
             spend=self._spend,
         )
-        sentences: asyncio.Queue[str | None] = asyncio.Queue(SENTENCES)
+        splitter = SentenceSplitter()
+        ahead: asyncio.Queue[str | None] | None = None
         understood, failure = True, None
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._voice(sentences), name=f"{name} speaks")
+            async with AsyncExitStack() as beside:
                 async with (
                     self._cascade.host.engine("agent", name) as agent,
                     closing(agent.answer(request, self.desk)) as pieces,
                 ):
-                    splitter = SentenceSplitter()
                     async for piece in pieces:
                         for sentence in splitter.push(piece):
-                            await sentences.put(sentence)
-                    for sentence in splitter.flush():
-                        await sentences.put(sentence)
-                await sentences.put(None)
+                            if ahead is None:
+                                ahead = await self._voice(beside)
+                            await ahead.put(sentence)
+                for sentence in splitter.flush():
+                    await (self._speak(sentence) if ahead is None else ahead.put(sentence))
+                if ahead is not None:
+                    await ahead.put(None)
         except* NotUnderstood:
             understood = False
         except* VonadError as errors:
@@ -156,21 +162,32 @@ class Answer:
             raise failure
         return understood
 
-    async def _voice(self, sentences: asyncio.Queue[str | None]) -> None:
+    async def _voice(self, beside: AsyncExitStack) -> asyncio.Queue[str | None]:
+        """Where sentences are spoken from until there is None, while whoever leaves them there goes on."""
+        sentences: asyncio.Queue[str | None] = asyncio.Queue(SENTENCES)
+
+        async def speak() -> None:
+            while (sentence := await sentences.get()) is not None:
+                await self._speak(sentence)
+
+        group = await beside.enter_async_context(asyncio.TaskGroup())
+        group.create_task(speak(), name=f"bridge of session {self._brief.session_id} speaks")
+        return sentences
+
+    async def _speak(self, sentence: str) -> None:
         brief, turn = self._brief, self._turn.number
-        while (sentence := await sentences.get()) is not None:
-            self._begun = True
-            text = brief.rewrite(sentence)
-            await self._put(ReplyText(turn, text))
-            if not brief.aloud:
-                continue
-            sound = spoken(self._cascade, text, language=brief.language, style=brief.style, tell=self._tell)
-            async with closing(sound) as frames:
-                async for frame in frames:
-                    first = not self.sounding
-                    await self._put(Frame(frame.samples, frame.rate, turn=turn))
-                    if first and self.sounding:
-                        await asyncio.sleep(0)  # it is on its way before a voice that never waits makes the rest
+        self._begun = True
+        text = brief.rewrite(sentence)
+        await self._put(ReplyText(turn, text))
+        if not brief.aloud:
+            return
+        sound = spoken(self._cascade, text, language=brief.language, style=brief.style, tell=self._tell)
+        async with closing(sound) as frames:
+            async for frame in frames:
+                first = not self.sounding
+                await self._put(Frame(frame.samples, frame.rate, turn=turn))
+                if first and self.sounding:
+                    await asyncio.sleep(0)  # it is on its way before a voice that never waits makes the rest
 
     def _spend(self, tokens: int) -> None:
         self._turn.tokens += tokens
