@@ -160,12 +160,13 @@ async def runtime_house(
     session: str = "",
     parts: Mapping[tuple[Group, str], object] | None = None,
     history: bool = True,
+    clock: ManualClock | None = None,
 ) -> AsyncIterator[RuntimeHouse]:
     """A runtime that has opened its parts; no satellite is connected yet."""
     path = folder / "vonad.toml"
     path.write_text(CONFIG.format(session=session) + config)
     settings = load(path, {}).settings
-    clock, hooks = ManualClock(), Hooks()
+    clock, hooks = clock or ManualClock(), Hooks()
     bus = Bus("home", clock)
     transport, backend = ScriptedTransport(), ScriptedBackend()
     offered: dict[tuple[Group, str], object] = {
