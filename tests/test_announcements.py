@@ -37,7 +37,7 @@ def finished(told: RuntimeHouse | Conversation) -> list[dict[str, object]]:
 # Beluga: Say handle
 
 
-async def test_say_handle_goes_from_queued_to_playing_to_finished() -> None:
+async def test_beluga_say_handle_goes_from_queued_to_playing_to_finished() -> None:
     async with conversation(plan=IDLE) as story:
         story.line.hold()
         first = await say(story, "dinner is ready", id="a1")
@@ -52,7 +52,7 @@ async def test_say_handle_goes_from_queued_to_playing_to_finished() -> None:
         ]
 
 
-async def test_say_handle_waits_for_playout_with_a_time_out() -> None:
+async def test_beluga_say_handle_waits_for_playout_with_a_time_out() -> None:
     async with conversation(plan=IDLE) as story:
         story.line.hold()
         announcement = await say(story, "dinner is ready", id="a1")
@@ -67,7 +67,7 @@ async def test_say_handle_waits_for_playout_with_a_time_out() -> None:
         assert await announcement.wait(story.clock, 2) == "finished"
 
 
-async def test_say_handle_cancels_what_waits() -> None:
+async def test_beluga_say_handle_cancels_what_waits() -> None:
     async with conversation(plan=IDLE) as story:
         story.line.hold()
         await say(story, "dinner is ready")
@@ -80,7 +80,7 @@ async def test_say_handle_cancels_what_waits() -> None:
         assert finished(story)[0] == {"id": "a2", "ok": False, "reason": "cancelled", "state": "cancelled"}
 
 
-async def test_say_handle_cancels_what_plays_and_the_next_one_is_said() -> None:
+async def test_beluga_say_handle_cancels_what_plays_and_the_next_one_is_said() -> None:
     async with conversation(plan=IDLE) as story:
         story.line.hold()
         playing = await say(story, "dinner is ready", id="a1")
@@ -92,7 +92,7 @@ async def test_say_handle_cancels_what_plays_and_the_next_one_is_said() -> None:
         assert story.outcomes[0] == "interrupted"
 
 
-async def test_say_handle_has_voice_speed_and_volume_of_its_own() -> None:
+async def test_beluga_say_handle_has_voice_speed_and_volume_of_its_own() -> None:
     class Loud(ScriptedBackend):
         styles: list[Style]
 
@@ -109,7 +109,9 @@ async def test_say_handle_has_voice_speed_and_volume_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("interruptible", [True, False])
-async def test_say_handle_that_allows_no_interruption_is_not_cut_by_a_voice_but_by_stop(interruptible: bool) -> None:
+async def test_beluga_say_handle_that_allows_no_interruption_is_not_cut_by_a_voice_but_by_stop(
+    interruptible: bool,
+) -> None:
     line = ScriptedLine(full_duplex=True)
     plan = replace(IDLE, barge_in=BargeIn(need="any"))
     async with conversation(plan=plan, line=line) as story:
@@ -124,7 +126,7 @@ async def test_say_handle_that_allows_no_interruption_is_not_cut_by_a_voice_but_
         assert announcement.state == "cancelled"
 
 
-async def test_a_playback_failure_ends_the_announcement_and_the_session_goes_on() -> None:
+async def test_beluga_say_handle_a_playback_failure_is_failed_and_the_session_goes_on() -> None:
     line = ScriptedLine()
     line.broken = True
     async with conversation(plan=IDLE, line=line) as story:

@@ -97,7 +97,7 @@ async def test_words_may_come_after_the_speech() -> None:
     assert reply.sources == ["speech"]
 
 
-async def test_with_any_either_words_or_seconds_are_enough() -> None:
+async def test_beluga_interruption_any_either_words_or_seconds_are_enough() -> None:
     by_words, by_seconds = Reply(need="any"), Reply(need="any")
     await by_words.hear(speech(0.3))
     by_words.bargein.overheard("turn on the")
@@ -110,7 +110,7 @@ async def test_with_any_either_words_or_seconds_are_enough() -> None:
 
 
 @pytest.mark.parametrize("need", ["all", "any"])
-async def test_blank_text_never_interrupts(need: str) -> None:
+async def test_beluga_interruption_blank_text_never_interrupts(need: str) -> None:
     reply = Reply(need=need)
     await reply.hear(speech(3.0))
     reply.bargein.overheard("")
@@ -140,7 +140,7 @@ async def test_a_back_channel_that_goes_on_is_more_than_one() -> None:
 
 
 @pytest.mark.parametrize("text", ["stop", "Okay, stop!", "shut up", "please never mind"])
-async def test_a_stop_word_interrupts_at_once(text: str) -> None:
+async def test_beluga_interruption_a_stop_word_bypasses_both(text: str) -> None:
     reply = Reply()
     await reply.hear(speech(0.2))
     reply.bargein.overheard(text)

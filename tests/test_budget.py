@@ -20,7 +20,7 @@ class Turn:
         self.budget = TurnBudget(budget, self.clock, self.warned.append, self.over.append)
 
 
-def test_row_meerkat_budgets_tokens_are_warned_of_at_four_fifths_once_and_end_the_turn() -> None:
+def test_meerkat_budgets_tokens_are_warned_of_at_four_fifths_once_and_end_the_turn() -> None:
     turn = Turn(Budget(tokens=100))
     turn.budget.tokens(79)
     assert turn.warned == []
@@ -43,7 +43,7 @@ def test_a_backend_that_goes_on_spending_is_refused_each_time_and_ends_the_turn_
     assert len(turn.warned) == 1
 
 
-async def test_row_meerkat_budgets_duration_is_warned_of_and_ends_the_turn_by_itself() -> None:
+async def test_meerkat_budgets_duration_is_warned_of_and_ends_the_turn_by_itself() -> None:
     turn = Turn(Budget(seconds=10))
     await turn.clock.advance(30)  # the user speaks: that costs nothing
     assert turn.budget.seconds_left is None
@@ -58,7 +58,7 @@ async def test_row_meerkat_budgets_duration_is_warned_of_and_ends_the_turn_by_it
     assert (error.code, error.details["what"], turn.budget.seconds_left) == ("budget_exceeded", "seconds", 0)
 
 
-async def test_row_meerkat_budgets_a_tool_call_too_many_is_refused_and_the_turn_may_go_on() -> None:
+async def test_meerkat_budgets_a_tool_call_too_many_is_refused_and_the_turn_may_go_on() -> None:
     turn = Turn(Budget(skill_calls=5))
     for _ in range(5):
         turn.budget.skill_call()

@@ -18,7 +18,7 @@ async def test_every_reader_gets_every_event_in_order_and_stamped() -> None:
             assert first.ts == "2026-01-01T12:00:00.000Z"
 
 
-async def test_a_slow_reader_is_told_how_much_it_missed() -> None:
+async def test_cyberverse_fan_out_a_slow_reader_is_told_how_much_it_missed() -> None:
     bus = Bus("home", ManualClock())
     with bus.subscribe(limit=2) as slow, bus.subscribe() as quick:
         for number in range(5):

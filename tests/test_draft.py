@@ -45,7 +45,7 @@ def test_beluga_preemptive_generation_strategies(strategy: Preemptive, final: st
     assert usable(strategy, "turn on the lamp", final) is used
 
 
-def test_beluga_use_if_similar_is_more_than_0_8_of_the_words() -> None:
+def test_beluga_preemptive_generation_use_if_similar_is_more_than_0_8_of_the_words() -> None:
     assert similarity("one two three four five", "one two three four six") == pytest.approx(0.8)
     assert not usable("use_if_similar", "one two three four five", "one two three four six")
     assert usable("use_if_similar", "one two three four five six", "one two three four five seven")

@@ -37,6 +37,6 @@ def test_an_unknown_code_is_a_defect() -> None:
         VonadError("no_such_code", "?")
 
 
-def test_codes_are_lower_snake_and_statuses_are_errors() -> None:
+def test_meerkat_error_codes_are_lower_snake_and_have_an_http_status_each() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in CODES)
     assert all(400 <= status <= 599 for status in CODES.values())

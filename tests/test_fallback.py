@@ -53,7 +53,7 @@ def told(story: Conversation, type_: str) -> list[dict[str, object]]:
     return [dict(event.data) for event in story.told(type_)]
 
 
-async def test_a_lost_backend_s_unanswered_turn_is_answered_by_the_next() -> None:
+async def test_vona_bridge_fallback_a_lost_backend_s_unanswered_turn_is_answered_by_the_next() -> None:
     async with two() as story:
         await story.say_command()
         await story.understood("what time is it")
@@ -77,7 +77,7 @@ async def test_a_lost_backend_s_unanswered_turn_is_answered_by_the_next() -> Non
         assert story.session.view().degraded
 
 
-async def test_the_conversation_goes_along_to_the_next_backend() -> None:
+async def test_vona_bridge_fallback_the_conversation_goes_along() -> None:
     async with two() as story:
         await story.say_command()
         await story.understood("what time is it", "It is noon.")
@@ -164,7 +164,7 @@ async def test_a_reply_that_breaks_off_is_given_again_and_late_sound_of_the_firs
         assert str(ended.data["heard_text"]).endswith("There was a king.")
 
 
-async def test_silence_is_a_reason() -> None:
+async def test_vona_fallback_reason_silence() -> None:
     async with two() as story:
         await story.say_command()
         await story.understood("what time is it")
@@ -173,7 +173,7 @@ async def test_silence_is_a_reason() -> None:
         assert story.dialogue.told[-1] == "say what time is it"
 
 
-async def test_a_failing_reply_is_a_reason() -> None:
+async def test_vona_fallback_reason_backend_unavailable_a_reply_failed() -> None:
     async with two() as story:
         await story.say_command()
         await story.understood("what time is it")
@@ -182,7 +182,7 @@ async def test_a_failing_reply_is_a_reason() -> None:
         assert told(story, "fallback.started")[0]["reason"] == "backend_unavailable"
 
 
-async def test_policy_may_reject_what_a_backend_does_and_have_the_next_take_over() -> None:
+async def test_vona_fallback_reason_control_rejected_policy_does_not_want_what_the_backend_did() -> None:
     hooks = Hooks()
     hooks.control = lambda event: FallBack("no such words here") if isinstance(event, Transcript) else None
     async with two(hooks=hooks) as story:
@@ -193,7 +193,9 @@ async def test_policy_may_reject_what_a_backend_does_and_have_the_next_take_over
 
 
 @pytest.mark.parametrize(("timeout", "reason"), [(False, "tool_failed"), (True, "tool_timeout")])
-async def test_a_skill_that_fails_or_times_out_is_a_reason_if_policy_says_so(*, timeout: bool, reason: str) -> None:
+async def test_vona_fallback_reason_tool_timeout_and_tool_failed_if_policy_says_so(
+    *, timeout: bool, reason: str
+) -> None:
     hooks = Hooks()
     hooks.fall_back = lambda asked: True
     async with two(hooks=hooks, skills=(broken_skill(timeout=timeout),)) as story:
@@ -216,7 +218,7 @@ async def test_by_default_a_failing_skill_is_not_the_backend_s_fault() -> None:
         assert [outcome.code for outcome in story.dialogue.outcomes.values()] == ["skill_failed"]
 
 
-async def test_a_backend_that_cannot_be_interrupted_is_left() -> None:
+async def test_vona_fallback_reason_interrupted_the_backend_did_not_let_itself_be() -> None:
     async with two() as story:
         await story.say_command()
         await story.understood("what time is it")
@@ -288,7 +290,7 @@ async def test_a_session_opened_for_a_text_has_it_answered_by_the_next() -> None
         assert story.states == ["falling_back", "processing"]
 
 
-async def test_it_goes_back_between_turns_only_and_after_the_cool_off() -> None:
+async def test_vona_bridge_fallback_goes_back_between_turns_only_and_after_the_cool_off() -> None:
     async with two() as story:
         await story.say_command()
         await story.understood("what time is it")
@@ -321,7 +323,7 @@ async def test_a_better_backend_that_comes_back_during_a_turn_waits_for_its_end(
         assert story.session.view().backend == "second"
 
 
-async def test_two_missed_signs_of_life_are_a_loss_and_a_pong_is_no_activity() -> None:
+async def test_beluga_keep_alive_two_missed_signs_of_life_are_a_loss_and_a_pong_is_no_activity() -> None:
     async with two(TEXT) as story:
         story.dialogue.hang.add("ping")
         await story.clock.advance(30.0 + 10.1)
@@ -332,7 +334,7 @@ async def test_two_missed_signs_of_life_are_a_loss_and_a_pong_is_no_activity() -
         assert story.session.over, "the idle clock went on all the while"
 
 
-async def test_parity_barge_in_endpointing_and_language_work_the_same_in_degraded_mode() -> None:
+async def test_vona_bridge_fallback_parity_endpointing_and_language_work_the_same_in_degraded_mode() -> None:
     first = ScriptedBackend(BackendCapabilities(turn_detection=True, hears=True))
     first.failure = VonadError("backend_start_failed", "no")
     plan = Plan(satellite="desk", backends=("scripted", "second"), language="de")
@@ -360,7 +362,7 @@ async def test_an_announcement_goes_on_though_the_backend_is_lost() -> None:
         assert story.session.state == "idle"
 
 
-async def test_a_backend_that_answers_sound_itself_is_replaced_by_one_that_does_not() -> None:
+async def test_cyberverse_two_pipelines_one_that_answers_sound_itself_is_replaced_by_one_that_does_not() -> None:
     native = BackendCapabilities(turn_detection=True, hears=True)
     async with two(capabilities=native) as story:
         await story.hear(*[speech(0.1)] * 5)

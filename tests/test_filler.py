@@ -33,14 +33,14 @@ def kinds(story: Conversation) -> list[str]:
     return [str(event.data["kind"]) for event in story.told("filler.started")]
 
 
-async def test_filler_strategy_none_bridges_nothing() -> None:
+async def test_vona_filler_strategy_none_bridges_nothing() -> None:
     async with conversation(plan=plan("none"), cues=CLIP) as story:
         await ask(story)
         await story.clock.advance(10)
         assert (story.line.sound, kinds(story)) == ([], [])
 
 
-async def test_filler_strategy_static_clip_plays_after_a_while_of_waiting() -> None:
+async def test_vona_filler_strategy_static_clip_plays_after_a_while_of_waiting() -> None:
     async with conversation(plan=plan("static_clip"), cues=CLIP) as story:
         await ask(story)
         waited = 0.7  # the quiet that ended the user's turn is heard before it counts
@@ -53,7 +53,7 @@ async def test_filler_strategy_static_clip_plays_after_a_while_of_waiting() -> N
         assert story.session.state is State.PROCESSING
 
 
-async def test_filler_strategy_static_clip_speaks_a_phrase_where_there_is_no_file() -> None:
+async def test_vona_filler_strategy_static_clip_speaks_a_phrase_where_there_is_no_file() -> None:
     async with conversation(plan=plan("static_clip"), cues=ToyCues(spoken=("filler",))) as story:
         await ask(story)
         await story.clock.advance(3)
@@ -104,7 +104,7 @@ class Humming(ScriptedBackend):
         return Opening()
 
 
-async def test_filler_strategy_backend_generated_asks_the_backend() -> None:
+async def test_vona_filler_strategy_backend_generated_asks_the_backend() -> None:
     async with conversation(plan=plan("backend_generated"), backend=Humming(), cues=CLIP) as story:
         await ask(story)
         await story.clock.advance(2)
@@ -114,7 +114,7 @@ async def test_filler_strategy_backend_generated_asks_the_backend() -> None:
         assert ended["heard_text"] == "Forty-two."
 
 
-async def test_filler_strategy_backend_generated_asks_only_a_backend_that_can() -> None:
+async def test_vona_filler_strategy_backend_generated_asks_only_a_backend_that_can() -> None:
     async with conversation(plan=plan("backend_generated"), cues=CLIP) as story:
         await ask(story)
         await story.clock.advance(2)
@@ -138,7 +138,7 @@ async def answered(story: Conversation) -> list[dict[str, object]]:
     return [dict(event.data) for event in story.told("turn.ended")]
 
 
-async def test_a_filler_is_never_history_and_never_the_first_audio() -> None:
+async def test_vona_filler_strategy_a_filler_is_never_history_and_never_the_first_audio() -> None:
     async with conversation(plan=plan("static_clip"), cues=CLIP) as story:
         await ask(story)
         await story.clock.advance(4)

@@ -14,7 +14,9 @@ def arriving(total: int, at: list[int]) -> list[np.ndarray]:
 
 
 @given(st.integers(0, 5_000), st.integers(1, 700), st.lists(st.integers(0, 5_000), max_size=30))
-def test_chunking_is_the_same_however_the_stream_is_split(total: int, size: int, at: list[int]) -> None:
+def test_beluga_long_utterances_chunks_are_the_same_however_the_stream_is_split(
+    total: int, size: int, at: list[int]
+) -> None:
     blocks = Blocks(size)
     chunks = [list(chunk) for piece in arriving(total, at) for chunk in blocks.push(piece)]
     rest = list(blocks.flush())
@@ -24,14 +26,14 @@ def test_chunking_is_the_same_however_the_stream_is_split(total: int, size: int,
 
 
 @given(st.integers(0, 20_000), st.integers(1, 9_000))
-def test_chunking_makes_no_more_blocks_than_the_sound_fills(total: int, size: int) -> None:
+def test_regression_chunking_makes_no_more_blocks_than_the_sound_fills(total: int, size: int) -> None:
     blocks = Blocks(size)
     assert len(list(blocks.push(np.zeros(total, np.int16)))) == total // size
     assert len(blocks.flush()) == total % size
 
 
 @pytest.mark.parametrize("piece", [1, 160, 1_024, 5_000])
-def test_chunking_10_000_bytes_in_chunks_of_8_192_is_one_and_a_rest_not_1_001(piece: int) -> None:
+def test_regression_chunking_10_000_bytes_in_chunks_of_8_192_is_one_and_a_rest_not_1_001(piece: int) -> None:
     """Upstream stepped by one overlap after the last full chunk: 1 001 chunks. Bytes are samples of two here."""
     blocks = Blocks(8_192 // 2)
     sound = np.arange(10_000 // 2).astype(np.int16)

@@ -18,7 +18,7 @@ def applied(story: Conversation) -> list[tuple[object, object, object]]:
     return [(e.data["source"], e.data["mode"], e.data["applied"]) for e in story.told("context.injected")]
 
 
-async def test_vona_external_context_queued_is_known_with_the_next_turn() -> None:
+async def test_vona_external_context_event_queued_is_known_with_the_next_turn() -> None:
     async with conversation(plan=IDLE, capabilities=TAKES) as story:
         assert await story.session.inject(DOOR, "queue") == "queued"
         assert story.dialogue.context == []
@@ -28,7 +28,7 @@ async def test_vona_external_context_queued_is_known_with_the_next_turn() -> Non
         assert applied(story) == [("door", "queue", "queued")]
 
 
-async def test_vona_external_context_is_queued_for_a_backend_that_takes_none_as_part_of_what_was_said() -> None:
+async def test_vona_external_context_event_is_queued_for_a_backend_that_takes_none_as_part_of_what_was_said() -> None:
     async with conversation(plan=IDLE) as story:
         await story.session.inject(DOOR, "queue")
         await story.session.inject(WORDLESS, "queue")
@@ -45,7 +45,7 @@ async def test_vona_external_context_is_queued_for_a_backend_that_takes_none_as_
         assert not any("door" in exchange.user for exchange in story.dialogue.history)
 
 
-async def test_vona_external_context_steers_a_running_turn() -> None:
+async def test_vona_external_context_event_steers_a_running_turn() -> None:
     async with conversation(plan=IDLE, capabilities=TAKES) as story:
         story.session.ask("is everything shut")
         await settle()
@@ -56,7 +56,7 @@ async def test_vona_external_context_steers_a_running_turn() -> None:
         assert applied(story) == [("door", "steer", "steered")]
 
 
-async def test_vona_external_context_that_steers_an_idle_session_is_said() -> None:
+async def test_vona_external_context_event_that_steers_an_idle_session_is_said() -> None:
     async with conversation(plan=IDLE, capabilities=TAKES) as story:
         assert await story.session.inject(DOOR, "steer") == "steered"
         await story.clock.advance(3)
@@ -66,7 +66,7 @@ async def test_vona_external_context_that_steers_an_idle_session_is_said() -> No
         assert story.session.state == "idle"
 
 
-async def test_vona_external_context_interrupts_the_reply_and_is_said_instead() -> None:
+async def test_vona_external_context_event_interrupts_the_reply_and_is_said_instead() -> None:
     async with conversation(plan=IDLE, capabilities=TAKES) as story:
         story.session.ask("tell me a story")
         await settle()

@@ -170,7 +170,7 @@ def test_a_text_may_wait_for_the_turn_that_runs():
     assert "wrong value: 'on_busy'" in refusal(decode_text, b'{"text":"hello","on_busy":"wait"}')
 
 
-def test_what_is_injected_says_all_that_it_may():
+def test_vona_external_context_event_over_mqtt_says_all_that_it_may():
     assert decode_inject(b'{"source":"doorbell"}') == Inject(ContextEvent(source="doorbell"))
     whole = {
         "source": "s",

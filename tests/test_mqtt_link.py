@@ -87,7 +87,7 @@ async def test_text_say_and_stop_reach_the_house_and_errors_come_back(place):
         assert house.stops == ["desk"]
 
 
-async def test_what_is_injected_reaches_the_session_and_what_became_of_it_is_told(place):
+async def test_vona_external_context_event_over_mqtt_reaches_the_session_and_what_became_of_it_is_told(place):
     house = FakeHouse("desk")
     house.sessions["desk"] = "s1"
     async with watching(place.port) as watcher, serve(house, place):

@@ -257,3 +257,20 @@ def test_whatever_happens_in_a_session_is_told_under_its_own_type(kind):
     assert (told["type"], told["seq"], told["session_id"]) == (kind, 7, "s1")
     assert told["data"] == {key: key for key in EVENTS[kind].data if key not in words}
     assert SECRET not in json.dumps(out)
+
+
+def test_beluga_away_presence_is_told_on_mqtt_by_the_session_and_the_satellite_is_idle():
+    made, *_ = publisher(view("desk"))
+    made.states(stamped("session.created", {}))
+    out = said(messages(made, stamped("session.state", {"state": "away", "previous": "idle", "reason": "left"})))
+    assert out["session/s1/state"]["state"] == "away"
+    assert "satellite/desk/state" not in out
+    for kind in ("user.away", "user.back"):
+        assert said(messages(made, stamped(kind)))[f"session/s1/event/{kind}"]["satellite"] == "desk"
+
+
+def test_meerkat_subscribe_on_mqtt_a_gap_is_told_with_how_many_events_it_swallowed():
+    made, *_ = publisher(view("desk"))
+    told = said(messages(made, Event("events_dropped", {"count": 7})))
+    assert told["event"]["event_type"] == "events_dropped"
+    assert told["event"]["count"] == 7

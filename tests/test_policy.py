@@ -94,7 +94,7 @@ def slow(house: House, seconds: float, answer: object = None) -> Callable[..., o
 # What the house decides
 
 
-def test_row_vona_runtime_decision_each_of_the_four_is_what_policy_can_say() -> None:
+def test_vona_runtime_decision_each_of_the_four_is_what_policy_can_say() -> None:
     event = ContextEvent(source="camera", payload={"seen": "cat"})
     decisions: tuple[Decision, ...] = (Ignore(), Continue(), InjectContext(event), FallBack("too slow"))
     for decision in decisions:
@@ -105,7 +105,7 @@ def test_row_vona_runtime_decision_each_of_the_four_is_what_policy_can_say() -> 
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_row_vona_control_events_all_four_kinds_pass_policy_and_go_on_by_default(event: ControlEvent) -> None:
+def test_vona_control_events_all_four_kinds_pass_policy_and_go_on_by_default(event: ControlEvent) -> None:
     seen: list[object] = []
     house = House(observer=lambda event, session: seen.append(event))
     assert house.policy.control(event, view) == Continue()
@@ -113,7 +113,7 @@ def test_row_vona_control_events_all_four_kinds_pass_policy_and_go_on_by_default
     assert {type(event) for event in EVENTS} == set(get_args(ControlEvent))
 
 
-def test_row_vona_session_policy_says_when_the_next_backend_takes_over() -> None:
+def test_vona_session_policy_says_when_the_next_backend_takes_over() -> None:
     policy = House().policy
     answers = {reason: policy.should_fall_back(reason, view) for reason in get_args(FallbackReason)}
     assert answers == {
@@ -126,13 +126,13 @@ def test_row_vona_session_policy_says_when_the_next_backend_takes_over() -> None
     }
 
 
-def test_row_vona_session_policy_a_plugin_overrides_the_house() -> None:
+def test_vona_session_policy_a_plugin_overrides_the_house() -> None:
     house = House(mine=lambda reason, session: reason == "tool_timeout")
     assert house.policy.should_fall_back("tool_timeout", view)
     assert not house.policy.should_fall_back("silence", view)
 
 
-def test_row_vona_external_context_event_comes_from_policy_with_source_summary_and_payload() -> None:
+def test_vona_external_context_event_comes_from_policy_with_source_summary_and_payload() -> None:
     event = ContextEvent(source="doorbell", spoken_summary="Somebody is at the door.", payload={"who": "?"})
     decision = House(bell=lambda _, session: InjectContext(event)).policy.control(EVENTS[1], view)
     assert isinstance(decision, InjectContext)
@@ -215,7 +215,7 @@ def leave(*about: object) -> object:
 
 @every_hook
 @pytest.mark.parametrize("fault", [crash, leave], ids=["raises", "wants to end the process"])
-def test_row_meerkat_hooks_a_guard_or_rewrite_that_raises_fails_closed_and_is_reported_by_name(
+def test_meerkat_hooks_a_guard_or_rewrite_that_raises_fails_closed_and_is_reported_by_name(
     hook: str, fault: Callable[..., object]
 ) -> None:
     house = House(nightwatch=fault, yes_man=lambda *about: Allow())
@@ -293,7 +293,7 @@ def test_where_nobody_answers_the_answer_is_no_but_for_what_nobody_objects_to(ho
 
 
 @every_hook
-def test_row_meerkat_hooks_an_answer_after_5_s_is_a_no(hook: str) -> None:
+def test_meerkat_hooks_an_answer_after_5_s_is_a_no(hook: str) -> None:
     house = House()
     answers = {"plan_session": Plan(satellite=None, backends=("x",)), "should_fall_back": True}
     house.plugins = {"sleepy": slow(house, 5.1, answers.get(hook, Allow() if "skill" in hook else None))}
@@ -364,11 +364,11 @@ def test_a_plugin_that_wraps_the_others_sees_what_the_house_decided(tmp_path: Pa
     assert policy.review(SkillCall("1", "lamp", {}), view) == Allow()
 
 
-def test_row_meerkat_deny_reasons_are_these_five() -> None:
+def test_meerkat_hooks_deny_reasons_are_these_five() -> None:
     assert get_args(DenyKind) == ("policy", "safety", "schema", "timeout", "error")
 
 
-def test_row_meerkat_hooks_every_point_is_a_hook_that_guards_or_an_event_that_is_observed() -> None:
+def test_meerkat_hooks_every_point_is_a_hook_that_guards_or_an_event_that_is_observed() -> None:
     guards = {"pre_llm": "rewrite_user_text", "post_llm": "rewrite_reply", "pre_tool": "review_skill_call"}
     observed = {
         "run_started": "turn.started",
@@ -381,7 +381,7 @@ def test_row_meerkat_hooks_every_point_is_a_hook_that_guards_or_an_event_that_is
     assert set(observed.values()) <= set(CATALOGUE)
 
 
-def test_row_meerkat_hooks_an_observer_that_never_looks_stops_nothing() -> None:
+def test_meerkat_hooks_an_observer_that_never_looks_stops_nothing() -> None:
     bus = Bus("test", ManualClock())
     with bus.subscribe() as stuck:
         for _ in range(5_000):

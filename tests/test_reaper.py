@@ -68,7 +68,7 @@ async def test_linnet_reaper_goes_by_the_last_activity() -> None:
 
 
 @pytest.mark.parametrize("state", [State.SPEAKING, State.EXECUTING_SKILL])
-async def test_playback_and_running_skills_pause_the_idle_clock(state: State) -> None:
+async def test_beluga_timeout_playback_and_running_skills_pause_the_idle_clock(state: State) -> None:
     clock, idle = ManualClock(), Idle(state=state)
     one = reaper(clock, idle)
     await clock.advance(500)
@@ -128,7 +128,7 @@ async def test_regression_unreaped_session_one_that_never_even_ran_is_closed(tmp
         await home.sessions.create()
 
 
-async def test_cyberverse_idle_limit_a_sign_of_life_is_no_activity(tmp_path: Path) -> None:
+async def test_cyberverse_idle_and_duration_limits_a_sign_of_life_is_no_activity(tmp_path: Path) -> None:
     async with runtime_house(tmp_path, session="idle_timeout_s = 90\nkeep_alive_s = 5") as home:
         await home.sessions.create()
         await home.clock.advance(140)
@@ -137,7 +137,7 @@ async def test_cyberverse_idle_limit_a_sign_of_life_is_no_activity(tmp_path: Pat
         assert home.told("session.closed")[0].data["reason"] == "idle_timeout"
 
 
-async def test_cyberverse_idle_limit_a_turn_is_activity(tmp_path: Path) -> None:
+async def test_cyberverse_idle_and_duration_limits_a_turn_is_activity(tmp_path: Path) -> None:
     async with runtime_house(tmp_path, session="idle_timeout_s = 90") as home:
         view = await home.sessions.create()
         for _ in range(5):
@@ -166,7 +166,9 @@ async def test_a_long_reply_is_not_cut_short_by_the_idle_limit(tmp_path: Path) -
         assert home.told("session.closed") == []
 
 
-async def test_the_maximum_duration_ends_a_session_that_is_in_use(tmp_path: Path) -> None:
+async def test_cyberverse_idle_and_duration_limits_the_maximum_duration_ends_a_session_that_is_in_use(
+    tmp_path: Path,
+) -> None:
     async with runtime_house(tmp_path, session="max_duration_s = 100") as home:
         view = await home.sessions.create()
         await home.clock.advance(60)

@@ -128,7 +128,7 @@ async def test_meerkat_subscribe_a_lagging_reader_is_skipped_and_told(tmp_path: 
 # Injection and compaction by id
 
 
-async def test_inject_names_the_session_and_is_acknowledged(tmp_path: Path) -> None:
+async def test_vona_external_context_event_names_the_session_and_is_acknowledged(tmp_path: Path) -> None:
     async with runtime_house(tmp_path) as home:
         view = await home.sessions.create()
         event = ContextEvent(source="door", payload={"open": True})
@@ -262,7 +262,7 @@ async def test_what_a_crash_left_undone_is_told_when_the_house_is_ready(tmp_path
         assert home.told("skill.attempt") == []
 
 
-async def test_session_metrics_are_told_when_it_closes(tmp_path: Path) -> None:
+async def test_vona_metrics_are_told_when_the_session_closes(tmp_path: Path) -> None:
     async with runtime_house(tmp_path) as home:
         view = await home.sessions.create()
         await talk(home, view.session_id, "hello")

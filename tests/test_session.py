@@ -209,7 +209,7 @@ async def test_stop_closes_an_open_microphone() -> None:
         assert not story.session.stop()
 
 
-async def test_a_wake_cuts_a_reply_short_and_listens() -> None:
+async def test_cyberverse_preemption_a_wake_cuts_a_reply_short_and_listens() -> None:
     async with conversation() as story:
         await story.say_command()
         story.line.hold()
@@ -378,7 +378,7 @@ async def test_closing_in_mid_reply_ends_its_turn_and_clears_the_line() -> None:
         assert types.index("turn.ended") < types.index("session.closed")
 
 
-async def test_a_backend_that_hears_the_end_of_a_turn_itself_is_believed() -> None:
+async def test_cyberverse_two_pipelines_omni_a_backend_that_hears_the_end_of_a_turn_itself_is_believed() -> None:
     capabilities = BackendCapabilities(turn_detection=True, hears=True)
     async with conversation(capabilities=capabilities) as story:
         await story.hear(speech(0.5), quiet(5.0))

@@ -23,14 +23,14 @@ def machine(state: State) -> tuple[Machine, list[Change]]:
 
 
 @pytest.mark.parametrize(("state", "trigger", "to"), ROWS, ids=str)
-def test_each_row_moves_the_session_and_tells_of_it(state: State, trigger: Trigger, to: State) -> None:
+def test_vona_states_each_row_moves_the_session_and_tells_of_it(state: State, trigger: Trigger, to: State) -> None:
     subject, changes = machine(state)
     assert subject.fire(trigger, to)
     assert subject.state is to
     assert [(c.previous, c.state, c.trigger) for c in changes] == [(state, to, trigger)]
 
 
-def test_everything_else_is_an_invalid_state_and_moves_nothing() -> None:
+def test_vona_states_everything_else_is_an_invalid_state_and_moves_nothing() -> None:
     for state, trigger, to in NO_ROWS:
         subject, changes = machine(state)
         with pytest.raises(VonadError) as refused:
@@ -40,7 +40,7 @@ def test_everything_else_is_an_invalid_state_and_moves_nothing() -> None:
         assert changes == []
 
 
-def test_a_completion_of_an_older_turn_is_discarded() -> None:
+def test_cyberverse_pipeline_seq_a_completion_of_an_older_turn_is_discarded() -> None:
     subject, changes = machine(State.PROCESSING)
     old = subject.next_epoch()
     subject.next_epoch()
@@ -53,7 +53,7 @@ def test_no_state_follows_itself() -> None:
     assert all(state not in targets for (state, _), targets in TRANSITIONS.items())
 
 
-def test_closed_is_terminal_and_every_other_state_can_close() -> None:
+def test_beluga_states_closed_is_terminal_and_every_other_state_can_close() -> None:
     assert not [key for key in TRANSITIONS if key[0] is State.CLOSED]
     for state in set(State) - {State.CLOSING, State.CLOSED}:
         assert TRANSITIONS[state, Trigger.CLOSE] == {State.CLOSING}

@@ -7,7 +7,7 @@ from vonad.plan import Plan
 from vonad.testing import settle, speech
 
 
-async def test_a_greeting_is_said_once_and_then_the_session_listens() -> None:
+async def test_cyberverse_startup_greeting_is_said_once_and_then_the_session_listens() -> None:
     plan = Plan(satellite="desk", backends=("scripted",), greeting="Hello.")
     async with conversation(plan=plan) as story:
         await story.clock.advance(1.0)

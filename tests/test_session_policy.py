@@ -105,7 +105,7 @@ async def test_a_session_of_text_confirms_by_its_next_turn(tmp_path: Path) -> No
 # Control events
 
 
-async def test_a_wish_that_policy_ignores_is_answered_and_not_granted(tmp_path: Path) -> None:
+async def test_vona_runtime_decision_ignore_a_wish_is_answered_and_not_granted(tmp_path: Path) -> None:
     hooks, lock = Hooks(), Lock(tmp_path, "read")
     hooks.control = lambda event: Ignore() if isinstance(event, SkillRequest) else Continue()
     async with conversation(hooks=hooks, skills=lock.skills) as story:
@@ -117,7 +117,7 @@ async def test_a_wish_that_policy_ignores_is_answered_and_not_granted(tmp_path: 
         assert (lock.opened, story.told("skill.attempt")) == (0, [])
 
 
-async def test_row_meerkat_hooks_a_guard_that_raises_keeps_the_backend_from_what_it_did(tmp_path: Path) -> None:
+async def test_meerkat_hooks_a_guard_that_raises_keeps_the_backend_from_what_it_did(tmp_path: Path) -> None:
     hooks, lock = Hooks(), Lock(tmp_path, "read")
 
     def broken(event: ControlEvent) -> object:
@@ -134,7 +134,7 @@ async def test_row_meerkat_hooks_a_guard_that_raises_keeps_the_backend_from_what
         assert (story.dialogue.outcomes[call.id].ok, lock.opened) == (False, 0)
 
 
-async def test_row_vona_audit_sink_a_fallback_that_policy_wants_is_told_with_its_reason() -> None:
+async def test_vona_audit_sink_a_fallback_that_policy_wants_is_told_with_its_reason() -> None:
     hooks = Hooks()
     hooks.control = lambda event: FallBack("confused") if isinstance(event, Diagnostic) else Continue()
     plan = Plan(satellite="desk", backends=("scripted", "other"))
@@ -147,7 +147,7 @@ async def test_row_vona_audit_sink_a_fallback_that_policy_wants_is_told_with_its
         assert (started.data["reason"], started.data["to"]) == ("control_rejected", "other")
 
 
-async def test_policy_may_tell_the_backend_something() -> None:
+async def test_vona_runtime_decision_inject_context_tells_the_backend_something() -> None:
     hooks, event = Hooks(), ContextEvent(source="house", payload={"asleep": ["nursery"]})
     hooks.control = lambda done: InjectContext(event) if isinstance(done, Diagnostic) else Continue()
     async with conversation(hooks=hooks, capabilities=BackendCapabilities(context_injection=True)) as story:
@@ -166,7 +166,7 @@ def plan(budget: Budget) -> Plan:
     return Plan(satellite="desk", backends=("scripted",), budget=budget)
 
 
-async def test_row_meerkat_budgets_a_turn_out_of_tokens_says_so() -> None:
+async def test_meerkat_budgets_a_turn_out_of_tokens_says_so() -> None:
     async with conversation(plan=plan(Budget(tokens=100))) as story:
         await story.say_command()
         await story.understood("tell me everything")
@@ -180,7 +180,7 @@ async def test_row_meerkat_budgets_a_turn_out_of_tokens_says_so() -> None:
         assert story.told("turn.ended")[0].data["heard_text"] == "Sorry, that took more than I am allowed to spend."
 
 
-async def test_row_meerkat_budgets_a_turn_out_of_time_says_so() -> None:
+async def test_meerkat_budgets_a_turn_out_of_time_says_so() -> None:
     async with conversation(plan=plan(Budget(seconds=10))) as story:
         await story.say_command()
         await story.understood("tell me everything")
@@ -190,7 +190,7 @@ async def test_row_meerkat_budgets_a_turn_out_of_time_says_so() -> None:
         assert story.outcomes == ["budget_exceeded"]
 
 
-async def test_row_meerkat_budgets_a_turn_that_wants_too_many_skills_says_so(tmp_path: Path) -> None:
+async def test_meerkat_budgets_a_turn_that_wants_too_many_skills_says_so(tmp_path: Path) -> None:
     lock = Lock(tmp_path, "read")
     async with conversation(plan=plan(Budget(skill_calls=1)), skills=lock.skills) as story:
         await story.say_command()

@@ -44,7 +44,7 @@ def made(session: SessionDefaults) -> tuple[object, object]:
 
 
 @pytest.mark.parametrize("name", OTHER)
-def test_cyberverse_limits_every_configuration_key_matters(name: str) -> None:
+def test_cyberverse_idle_and_duration_limits_every_configuration_key_matters(name: str) -> None:
     assert made(SessionDefaults.model_validate({name: OTHER[name]})) != made(SessionDefaults())
 
 

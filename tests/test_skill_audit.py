@@ -111,7 +111,7 @@ def rows(folder: Path) -> list[tuple[str, str, str, str]]:
 
 
 @pytest.mark.parametrize("story", STORIES)
-async def test_row_vona_audit_sink_every_attempt_has_one_row_and_one_end(tmp_path: Path, story: str) -> None:
+async def test_vona_audit_sink_every_attempt_has_one_row_and_one_end(tmp_path: Path, story: str) -> None:
     act, risk, tell, end, detail, event = STORIES[story]
     ends: list[str] = []
     async with bench(tmp_path, act, risk) as desk:
@@ -131,7 +131,7 @@ async def test_row_vona_audit_sink_every_attempt_has_one_row_and_one_end(tmp_pat
     assert told == ["skill.attempt", event]
 
 
-async def test_row_vona_audit_sink_all_five_kinds_are_told_with_what_they_promise(tmp_path: Path) -> None:
+async def test_vona_audit_sink_all_five_kinds_are_told_with_what_they_promise(tmp_path: Path) -> None:
     """skill_attempt{args_summary}, skill_result{success, duration}, schema_violation, tool_timeout{budget};
     fallback{reason} is the session's."""
     async with bench(tmp_path, hang) as desk:
@@ -153,7 +153,7 @@ async def test_row_vona_audit_sink_all_five_kinds_are_told_with_what_they_promis
     ]
 
 
-async def test_row_vona_skill_validation_violations_and_unknown_skills_are_audited(tmp_path: Path) -> None:
+async def test_vona_skill_validation_violations_and_unknown_skills_are_audited(tmp_path: Path) -> None:
     async with bench(tmp_path, work) as desk:
         calls = {
             "wrong": ("probe", {"minutes": "soon"}),
@@ -191,7 +191,7 @@ async def test_a_crash_in_mid_run_is_unknown_at_the_next_start_and_is_not_run_ag
     assert ran == ["c-1"]
 
 
-def test_row_vona_skill_registry_a_duplicate_name_is_an_error_naming_both(tmp_path: Path) -> None:
+def test_vona_skill_registry_a_duplicate_name_is_an_error_naming_both(tmp_path: Path) -> None:
     class Lamp(Skill[NoSettings]):
         name = "lamp"
         description = "A lamp"

@@ -38,7 +38,7 @@ async def test_a_result_may_bring_a_wish_for_a_follow_up(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "named"), [({}, "minutes"), ({"minutes": "soon"}, "minutes"), ({"minutes": 1, "x": 2}, "x")]
 )
-async def test_arguments_that_do_not_fit_are_refused_by_name(
+async def test_vona_skill_validation_arguments_that_do_not_fit_are_refused_by_name(
     tmp_path: Path, arguments: dict[str, object], named: str
 ) -> None:
     async with bench(tmp_path, answer) as desk:
@@ -94,7 +94,7 @@ async def test_junk_is_no_reply(tmp_path: Path, junk: object) -> None:
         assert (await desk.call(minutes=1)).outcome.code == "skill_failed"
 
 
-async def test_a_skill_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+async def test_vona_session_policy_budget_per_skill_one_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     async def hang(args: Args, call: Call) -> object:
         return await asyncio.Event().wait()
 

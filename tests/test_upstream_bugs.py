@@ -22,7 +22,7 @@ from vonad.settings.tables import ComponentTable
 from vonad.testing import ManualClock, ScriptedBackend, ScriptedLine, settle, speech
 
 
-async def test_late_output_is_not_saved_as_heard() -> None:
+async def test_regression_late_output_saved_as_heard_late_words_of_a_stopped_reply_are_not() -> None:
     line = ScriptedLine()
     async with conversation(line=line) as story:
         line.hold()
@@ -47,7 +47,7 @@ async def test_late_output_is_not_saved_as_heard() -> None:
         assert [exchange.assistant for exchange in story.dialogue.history] == ["Once there"]
 
 
-async def test_late_output_of_a_backend_that_was_left_is_not_saved_as_heard() -> None:
+async def test_regression_late_output_saved_as_heard_that_of_a_backend_that_was_left_is_not() -> None:
     plan = Plan(satellite="desk", backends=("scripted", "second"))
     async with conversation(plan=plan, others={"second": ScriptedBackend()}) as story:
         await story.say_command()
@@ -71,7 +71,7 @@ def opened(clock: ManualClock) -> Breaker:
     return breaker
 
 
-async def test_a_half_open_breaker_lets_one_probe_through_at_a_time() -> None:
+async def test_regression_half_open_breaker_lets_one_probe_through_at_a_time() -> None:
     clock = ManualClock()
     breaker = opened(clock)
     await clock.advance(OPEN_S)
@@ -85,7 +85,7 @@ async def test_a_half_open_breaker_lets_one_probe_through_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("ends", ["cancelled", "out of budget", "no free stream"])
-async def test_a_half_open_breaker_is_not_locked_by_a_probe_that_never_answers(ends: str) -> None:
+async def test_regression_half_open_breaker_is_not_locked_by_a_probe_that_never_answers(ends: str) -> None:
     clock = ManualClock()
     breaker = opened(clock)
     pool = Pool("agent", breaker, streams=1, clock=clock)
@@ -123,7 +123,7 @@ class OnePart(Parts):
         return self._only
 
 
-async def test_a_half_open_breaker_of_a_backend_is_not_locked_by_a_session_that_never_reports() -> None:
+async def test_regression_half_open_breaker_of_a_backend_is_not_locked_by_a_session_that_never_reports() -> None:
     clock = ManualClock()
     states: list[str] = []
     roster = Roster(OnePart(), clock, lambda _, state: states.append(state))
@@ -140,7 +140,7 @@ async def test_a_half_open_breaker_of_a_backend_is_not_locked_by_a_session_that_
     assert states == ["open", "half_open", "closed"]
 
 
-async def test_what_was_heard_before_a_fallback_is_saved_as_heard_once() -> None:
+async def test_regression_late_output_saved_as_heard_what_was_heard_before_a_fallback_is_once() -> None:
     plan = Plan(satellite="desk", backends=("scripted", "second"))
     line = ScriptedLine()
     async with conversation(plan=plan, others={"second": ScriptedBackend()}, line=line) as story:

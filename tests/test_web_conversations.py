@@ -101,7 +101,9 @@ async def test_a_turn_may_wait_for_the_one_that_runs(client, web):
 @pytest.mark.parametrize(
     ("mode", "happened"), [("queue", "queued"), ("steer", "steered"), ("interrupt", "interrupted")]
 )
-async def test_what_is_injected_is_acknowledged_with_what_became_of_it(client, web, mode, happened):
+async def test_vona_external_context_event_over_the_api_is_acknowledged_with_what_became_of_it(
+    client, web, mode, happened
+):
     told = {"source": "doorbell", "payload": {"who": "the postman"}, "spoken_summary": "Somebody rings.", "mode": mode}
     answer = await client.post("/api/sessions/s1/inject", json=told)
     assert (answer.status_code, answer.json()) == (200, {"happened": happened})

@@ -119,7 +119,7 @@ async def test_quiet_is_filled_with_heartbeats(tmp_path, monkeypatch):
         assert told["id"] == "1"
 
 
-async def test_a_slow_reader_is_told_how_many_events_are_gone(tmp_path, monkeypatch):
+async def test_meerkat_subscribe_over_sse_a_slow_reader_is_told_how_many_events_are_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(web_events, "WAITING", 3)
     async with served(tmp_path) as web, web.client() as client, client.stream("GET", "/api/events") as response:
         reader = Reader(response)

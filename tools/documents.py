@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 
+from tests import ancestors
 from tests.test_architecture import FLOORS
 from vonad.cli.reference import reference
 from vonad.errors import CODES
@@ -72,12 +73,35 @@ def floors() -> Iterator[str]:
             yield f"| {number} | {room} | {' '.join(f'`{module}`' for module in modules.split())} |"
 
 
+def rows() -> Iterator[str]:
+    """Every row of the ancestors' tables with the tests whose names say so."""
+    yield "| table | row | tests |"
+    yield "|---|---|---|"
+    for row, found in ancestors.tests().items():
+        if len(row) == 2:
+            elsewhere = f"belongs to the issue of {ancestors.ELSEWHERE[row]}" if row in ancestors.ELSEWHERE else ""
+            yield f"| {' | '.join(row)} | {_named(found) or elsewhere} |"
+
+
+def faults() -> Iterator[str]:
+    """Every fault of the ancestors that is known, with the tests that keep it out."""
+    yield "| fault | tests |"
+    yield "|---|---|"
+    yield from (f"| {row[0]} | {_named(found)} |" for row, found in ancestors.tests().items() if len(row) == 1)
+
+
+def _named(found: Mapping[str, str]) -> str:
+    return "<br>".join(f"`{file}::{name}`" for name, file in found.items())
+
+
 BLOCKS: Mapping[str, tuple[Path, Callable[[], Iterator[str]]]] = {
     "events": (DOCS / "mqtt.md", events),
     "refusals": (DOCS / "mqtt.md", refusals),
     "errors": (DOCS / "http.md", errors),
     "endpoints": (DOCS / "http.md", endpoints),
     "floors": (DOCS / "architecture.md", floors),
+    "rows": (DOCS / "sessions.md", rows),
+    "faults": (DOCS / "sessions.md", faults),
 }
 """Name of a block → the document it stands in, and what makes its lines."""
 

@@ -161,7 +161,9 @@ def test_every_component_of_every_bundled_plugin_is_checked(plugins: Plugins) ->
 
 
 @pytest.mark.parametrize("key", CHECKS, ids="-".join)
-async def test_a_bundled_component_keeps_the_promises_of_its_contract(house: House, key: tuple[str, str]) -> None:
+async def test_beluga_providers_each_bundled_one_keeps_the_promises_of_its_contract(
+    house: House, key: tuple[str, str]
+) -> None:
     await CHECKS[key](house)
 
 

@@ -42,7 +42,7 @@ async def test_recognition_hears_while_the_user_still_speaks(tmp_path: Path) -> 
         assert story.finals() == ["hello"]
 
 
-async def test_standard_pipeline_asr_agent_tts_a_turn_from_sound_to_sound(tmp_path: Path) -> None:
+async def test_cyberverse_two_pipelines_standard_asr_agent_tts_a_turn_from_sound_to_sound(tmp_path: Path) -> None:
     ear, brain, throat = Ear("what time is it"), Brain("It is noon."), Throat()
     async with talk(tmp_path, stt={"ear": ear}, agent={"brain": brain}, tts={"throat": throat}) as story:
         await story.begin()
@@ -56,7 +56,9 @@ async def test_standard_pipeline_asr_agent_tts_a_turn_from_sound_to_sound(tmp_pa
         assert story.said[-1] == ReplyDone(1)
 
 
-async def test_streaming_agent_the_first_sentence_sounds_while_the_second_is_not_known_yet(tmp_path: Path) -> None:
+async def test_beluga_streaming_agent_the_first_sentence_sounds_while_the_second_is_not_known_yet(
+    tmp_path: Path,
+) -> None:
     brain = Brain("It is noon. And ", "it rains.")
     brain.more = asyncio.Semaphore(1)
     async with talk(tmp_path, agent={"brain": brain}) as story:

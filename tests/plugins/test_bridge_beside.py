@@ -21,7 +21,9 @@ from vonad.testing import settle
 PAST = (Exchange("hello", "Hi."), Exchange("thanks", "Any time."))
 
 
-async def test_filler_strategy_backend_generated_fillers_are_spoken_in_rotation_and_flagged(tmp_path: Path) -> None:
+async def test_vona_filler_strategy_backend_generated_fillers_are_spoken_in_rotation_and_flagged(
+    tmp_path: Path,
+) -> None:
     throat, brain = Throat(), Brain("Hi.")
     async with talk(tmp_path, agent={"brain": brain}, tts={"throat": throat}) as story:
         brain.more = type(brain.more)(0)
@@ -95,7 +97,7 @@ async def test_a_text_session_is_filled_with_nothing(tmp_path: Path) -> None:
         assert throat.spoken == []
 
 
-async def test_external_context_events_are_known_to_the_calls_that_follow_the_newest_sixteen(tmp_path: Path) -> None:
+async def test_vona_external_context_event_is_known_to_the_calls_that_follow_the_newest_sixteen(tmp_path: Path) -> None:
     brain = Brain("Hi.")
     events = [ContextEvent(source="sensor", payload={"number": number}) for number in range(CONTEXT + 4)]
     async with talk(tmp_path, agent={"brain": brain}) as story:
@@ -111,7 +113,7 @@ async def test_external_context_events_are_known_to_the_calls_that_follow_the_ne
         assert [request.context for request in brain.requests] == [(events[0],), tuple(events[4:])]
 
 
-async def test_usage_tokens_are_told_at_once_and_summed_over_the_turn(tmp_path: Path) -> None:
+async def test_meerkat_usage_tokens_are_told_at_once_and_summed_over_the_turn(tmp_path: Path) -> None:
     spent: list[int] = []
     brief = Brief(session_id="s", satellite="desk", language="en", aloud=True, spend=spent.append)
     first, second = Brain(tokens=3, failure=PASSING), Brain("Hi.", tokens=4)
@@ -144,7 +146,7 @@ async def test_a_turn_that_may_spend_no_more_fails_and_nobody_else_is_asked(tmp_
         assert second.requests == []
 
 
-async def test_speech_style_profile_is_handed_to_the_voice_for_replies_fillers_and_announcements(
+async def test_vona_speech_style_profile_is_handed_to_the_voice_for_replies_fillers_and_announcements(
     tmp_path: Path,
 ) -> None:
     style, throat = Style(pace=0.2, warmth=0.9, voice="en+f3"), Throat()
@@ -185,7 +187,7 @@ async def test_an_agent_that_failed_to_sum_up_is_told_of(tmp_path: Path) -> None
         assert story.bridge.capabilities.summarises
 
 
-async def test_backend_capabilities_the_bridge_can_what_its_engines_can(tmp_path: Path) -> None:
+async def test_vona_backend_capabilities_the_bridge_can_what_its_engines_can(tmp_path: Path) -> None:
     async with talk(tmp_path, agent={"plain": Brain(), "historian": Historian()}) as story:
         assert story.bridge.capabilities == BackendCapabilities(
             overhears=True,

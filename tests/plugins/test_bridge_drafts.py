@@ -10,7 +10,7 @@ from vonad import ContextEvent, Frame, ReplyDone, ReplyFailed, ReplyText, SkillR
 from vonad.testing import settle, speech
 
 
-async def test_preemptive_generation_a_draft_is_made_sound_included_and_held_until_it_is_confirmed(
+async def test_beluga_preemptive_generation_a_draft_is_made_sound_included_and_held_until_it_is_confirmed(
     tmp_path: Path,
 ) -> None:
     throat = Throat()
@@ -117,7 +117,7 @@ async def test_a_skill_that_a_confirmed_draft_wants_is_not_early(tmp_path: Path)
         assert [wish.early for wish in story.wishes()] == [False]
 
 
-async def test_no_skill_with_side_effects_runs_late_a_wish_nobody_has_taken_goes_with_its_draft(
+async def test_beluga_preemptive_generation_no_skill_with_side_effects_a_wish_nobody_has_taken_goes_with_its_draft(
     tmp_path: Path,
 ) -> None:
     brain = Brain(skill="lamp")

@@ -11,7 +11,7 @@ from vonad.resilience import FAILURES_TO_OPEN, OPEN_S
 from vonad.testing import settle, speech
 
 
-async def test_error_recovery_typed_retryable_errors_3_retries_exponential_back_off(tmp_path: Path) -> None:
+async def test_beluga_error_recovery_typed_retryable_errors_3_retries_exponential_back_off(tmp_path: Path) -> None:
     brain = Brain("Hi.", failures=[PASSING] * 3)
     async with talk(tmp_path, agent={"brain": brain}) as story:
         await story.begin()
@@ -30,7 +30,19 @@ async def test_error_recovery_typed_retryable_errors_3_retries_exponential_back_
         assert story.told()[2].endswith("(3 of 3): it stumbled")
 
 
-async def test_the_fourth_failure_is_the_turn_s(tmp_path: Path) -> None:
+async def test_beluga_error_recovery_retries_are_counted_per_call(tmp_path: Path) -> None:
+    brain = Brain("Hi.")
+    async with talk(tmp_path, agent={"brain": brain}) as story:
+        for turn in (1, 2):
+            brain.failures = [PASSING] * 2
+            await story.begin(turn)
+            await story.dialogue.say("hello")
+            await story.clock.advance(0.5 * 1.1 + 1.0 * 1.1 + 0.1)
+            assert story.said[-1] == ReplyDone(turn)
+        assert [told.partition("(")[2][:6] for told in story.told()] == ["1 of 3", "2 of 3"] * 2
+
+
+async def test_beluga_error_recovery_the_fourth_failure_is_the_turn_s(tmp_path: Path) -> None:
     brain = Brain("Hi.", failures=[PASSING] * 9)
     async with talk(tmp_path, agent={"brain": brain}) as story:
         await story.begin()
@@ -40,7 +52,7 @@ async def test_the_fourth_failure_is_the_turn_s(tmp_path: Path) -> None:
         assert story.said[-1] == ReplyFailed(1, PASSING)
 
 
-async def test_what_is_not_retryable_is_not_tried_again(tmp_path: Path) -> None:
+async def test_beluga_error_recovery_what_is_not_retryable_is_not_tried_again(tmp_path: Path) -> None:
     brain = Brain("Hi.", failures=[DOWN])
     async with talk(tmp_path, agent={"brain": brain}) as story:
         await story.begin()
@@ -154,7 +166,7 @@ async def test_an_engine_that_is_busy_or_does_not_run_is_not_waited_for_again(tm
         assert failed.error.code == "backend_unavailable"
 
 
-async def test_circuit_breaker_5_failures_leave_an_engine_alone_a_probe_30_s_later_and_2_successes_close_it(
+async def test_beluga_circuit_breaker_5_failures_leave_an_engine_alone_a_probe_30_s_later_and_2_successes_close_it(
     tmp_path: Path,
 ) -> None:
     brain = Brain("Hi.", failures=[DOWN] * FAILURES_TO_OPEN)
@@ -181,7 +193,7 @@ async def test_circuit_breaker_5_failures_leave_an_engine_alone_a_probe_30_s_lat
             assert breaker.state == state
 
 
-async def test_provider_fall_back_primary_then_fall_back_in_every_role(tmp_path: Path) -> None:
+async def test_beluga_provider_fall_back_primary_then_fall_back_in_every_role(tmp_path: Path) -> None:
     second = (Ear("hello"), Brain("Hi."), Throat())
     async with talk(
         tmp_path,
@@ -200,7 +212,7 @@ async def test_provider_fall_back_primary_then_fall_back_in_every_role(tmp_path:
         assert story.said[-1] == ReplyDone(1)
 
 
-async def test_provider_fall_back_is_not_delayed_by_retries(tmp_path: Path) -> None:
+async def test_beluga_provider_fall_back_is_not_delayed_by_retries(tmp_path: Path) -> None:
     async with talk(tmp_path, agent={"first": Brain(failures=[PASSING]), "second": Brain("Hi.")}) as story:
         await story.begin()
         await story.dialogue.say("hello")

@@ -16,7 +16,7 @@ def cut(text: str, at: list[int]) -> list[str]:
 
 
 @given(TEXT, st.lists(st.integers(0, 1_000), max_size=20))
-def test_streaming_agent_text_is_emitted_at_sentence_ends_and_nothing_is_skipped_in_silence(
+def test_beluga_streaming_agent_text_is_emitted_at_sentence_ends_and_nothing_is_skipped_in_silence(
     text: str, at: list[int]
 ) -> None:
     splitter = SentenceSplitter()
