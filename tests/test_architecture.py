@@ -25,6 +25,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "plugins": "plugins",
         "resilience": "resilience",
         "resampling": "resampling",
+        "output": "output",
         "history": "history",
     },
     {"session": "session", "skills": "skills", "wake": "wake"},
@@ -57,6 +58,8 @@ CONFINED = {
     "amqtt": "vonad/mqtt/",
     "aiosqlite": "vonad/history/",
     "sqlite3": "vonad/history/",
+    "jsonschema": "vonad/output.py",
+    "referencing": "vonad/output.py",
     "pluggy": ("vonad/plugins/", "vonad/hookspecs.py"),
     "sounddevice": "plugins/vonad_local_audio",
 }

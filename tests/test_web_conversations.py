@@ -60,6 +60,23 @@ async def test_a_session_of_which_nothing_is_said_is_as_it_is_set(client, web):
     assert web.sessions.created == [{"overrides": AS_SET, "resume": None}]
 
 
+async def test_meerkat_build_options_output_schema_over_http_the_reply_comes_with_what_it_says(client, web):
+    schema = {"type": "object", "required": ["room"]}
+    wanted = {"initial_turn": "run_immediately", "text": "which room", "output_schema": schema}
+    assert (await client.post("/api/sessions", json=wanted)).status_code == 201
+    asked = {"text": "which room", "output_schema": schema}
+    assert (await client.post("/api/sessions/s1/turns", json=asked)).status_code == 202
+    answer = await client.post("/api/sessions/s1/turns?wait=5", json=asked)
+    assert answer.json()["output"] == {"room": "kitchen"}
+    assert web.sessions.schemas == [schema] * 3
+    assert (await client.post("/api/sessions/s1/turns?wait=5", json={"text": "hello"})).json()["output"] is None
+    web.sessions.unfit = True
+    answer = await client.post("/api/sessions/s1/turns?wait=5", json=asked)
+    problem(answer, 422, "structured_output_invalid")
+    assert answer.json()["error"]["details"] == {"path": "$.room"}
+    problem(await client.post("/api/sessions/s1/turns", json={"text": "x", "output_schema": []}), 400, "malformed")
+
+
 @pytest.mark.parametrize(
     ("wanted", "named"),
     [

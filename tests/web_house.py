@@ -46,17 +46,23 @@ class FakeSessions:
         self.slow = False
         self.created: list[dict[str, object]] = []
         self.options: list[tuple[str, bool | None]] = []
+        self.schemas: list[object] = []
+        self.unfit = False
         self.injected: list[tuple[str, object, str]] = []
 
-    async def create(self, *, satellite=None, initial_turn="defer", text=None, overrides=AS_SET, resume=None):
+    async def create(
+        self, *, satellite=None, initial_turn="defer", text=None, overrides=AS_SET, resume=None, output_schema=None
+    ):
         self.created.append({"overrides": overrides, "resume": resume})
+        self.schemas.append(output_schema)
         if satellite not in (None, "desk"):
             raise VonadError("not_found", f"no satellite {satellite!r}; there is: desk")
         self.views["s2"] = view("s2", satellite=satellite)
         return self.views["s2"]
 
-    async def start_turn(self, session_id, text, *, on_busy="refuse", follow_up=None):
+    async def start_turn(self, session_id, text, *, on_busy="refuse", follow_up=None, output_schema=None):
         await self.read(session_id)
+        self.schemas.append(output_schema)
         self.options.append((on_busy, follow_up))
         if text == "busy" and on_busy == "refuse":
             raise VonadError("session_busy", f"session {session_id} is answering", retryable=True, retry_after_ms=1500)
@@ -67,6 +73,8 @@ class FakeSessions:
         if self.slow:
             raise VonadError("timeout", f"turn {turn_id} is not over after {seconds:g} s")
         session_id = turn_id.rsplit("-", 1)[0]
+        if self.unfit:
+            raise VonadError("structured_output_invalid", "$.room: wanted", details={"path": "$.room"})
         return SimpleNamespace(
             turn_id=turn_id,
             session_id=session_id,
@@ -74,6 +82,7 @@ class FakeSessions:
             reply="It is noon.",
             heard="",
             outcome="completed",
+            output={"room": "kitchen"} if self.schemas[-1:] != [None] else None,
         )
 
     async def interrupt(self, session_id):

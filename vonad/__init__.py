@@ -19,8 +19,8 @@ _HOME = {
     "vonad.clock": "Clock SystemClock Timer",
     "vonad.control": "Continue ControlEvent Decision FallBack FallbackReason Ignore InjectContext",
     "vonad.engine": (
-        "Agent Detection Exchange Heard NotUnderstood Outcome Request SkillDesk SpeechToText TextToSpeech TurnDetector "
-        "VoiceActivity VoiceActivityDetector WakeStream WakeWordDetector"
+        "Agent Detection Exchange Heard NotUnderstood Outcome Output Request SkillDesk SpeechToText TextToSpeech "
+        "TurnDetector VoiceActivity VoiceActivityDetector WakeStream WakeWordDetector"
     ),
     "vonad.errors": "CODES VonadError first_error",
     "vonad.events": "EVENTS Event",

@@ -31,6 +31,7 @@ from vonad.engine import Exchange as Exchange
 from vonad.engine import Heard as Heard
 from vonad.engine import NotUnderstood as NotUnderstood
 from vonad.engine import Outcome as Outcome
+from vonad.engine import Output as Output
 from vonad.engine import Request as Request
 from vonad.engine import SkillDesk as SkillDesk
 from vonad.engine import SpeechToText as SpeechToText

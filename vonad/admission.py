@@ -5,9 +5,11 @@ import itertools
 from typing import Literal
 
 from vonad.errors import VonadError
+from vonad.output import OutputSchema
 from vonad.session.machine import State
 from vonad.session.session import Session
-from vonad.session.turn import Outcome, Turn
+from vonad.session.structured import unsupported
+from vonad.session.turn import Outcome, Structure, Turn
 from vonad.session.watch import RESTING
 
 OnBusy = Literal["refuse", "queue"]
@@ -15,6 +17,9 @@ OnBusy = Literal["refuse", "queue"]
 
 RUNNING = frozenset({State.LISTENING, State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING, State.INTERRUPTED})
 """States in which there is something to stop."""
+
+UNBOUND = frozenset({State.CREATED, State.CONNECTING, State.FALLING_BACK})
+"""States in which it is not known yet who will answer."""
 
 
 class QueuedTurn:
@@ -24,8 +29,17 @@ class QueuedTurn:
     ended: set to the outcome when it is over.
     """
 
-    def __init__(self, turn_id: str, text: str, *, request_id: str | None, follow_up: bool | None) -> None:
+    def __init__(
+        self,
+        turn_id: str,
+        text: str,
+        *,
+        request_id: str | None,
+        follow_up: bool | None,
+        structure: Structure | None = None,
+    ) -> None:
         self.id = turn_id
+        self.structure = structure
         self.text = text
         self.request_id = request_id
         self.follow_up = follow_up
@@ -68,19 +82,31 @@ class Admission:
         self._numbers = itertools.count(1)
 
     def ask(
-        self, text: str, *, on_busy: OnBusy = "refuse", request_id: str | None = None, follow_up: bool | None = None
+        self,
+        text: str,
+        *,
+        on_busy: OnBusy = "refuse",
+        request_id: str | None = None,
+        follow_up: bool | None = None,
+        output: OutputSchema | None = None,
     ) -> Turn | QueuedTurn:
-        """A turn from text: now, or with `queue` as the next one. Raises session_busy."""
+        """A turn from text: now, or with `queue` as the next one. Raises session_busy, capability_unsupported.
+
+        output: what its reply must be.
+        """
         session = self._session
+        structure = Structure(output) if output is not None else None
+        if structure is not None and session.state not in UNBOUND and not session.capabilities.structured_output:
+            raise unsupported(session.view().backend)
         if self._waiting is not None:
             why = f"session {session.id} is {session.state}, and another turn waits for it already"
             raise VonadError("session_busy", why, op="text", retryable=True)
         if session.state in RESTING or on_busy == "refuse":
             turn = session.ask(text, request_id=request_id)
-            turn.follow_up = follow_up
+            turn.follow_up, turn.structure = follow_up, structure
             return turn
         turn_id = f"{session.id}-q{next(self._numbers)}"
-        self._waiting = QueuedTurn(turn_id, text, request_id=request_id, follow_up=follow_up)
+        self._waiting = QueuedTurn(turn_id, text, request_id=request_id, follow_up=follow_up, structure=structure)
         return self._waiting
 
     def interrupt(self, source: str) -> None:
@@ -141,5 +167,5 @@ class Admission:
         except VonadError:  # something else was faster in this very moment
             self._waiting = waiting
             return
-        turn.follow_up = waiting.follow_up
+        turn.follow_up, turn.structure = waiting.follow_up, waiting.structure
         waiting.begin(turn)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
-from vonad.engine import Exchange, Outcome
+from vonad.engine import Exchange, Outcome, Output
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.plan import ContextEvent, Style
@@ -25,6 +25,7 @@ class BackendCapabilities:
     context_injection:  it takes ContextEvents.
     style_conditioning: a Style changes how it sounds.
     summarises:         it can sum up a conversation.
+    structured_output:  it answers in JSON that fits a schema.
     """
 
     turn_detection: bool = False
@@ -35,6 +36,7 @@ class BackendCapabilities:
     context_injection: bool = False
     style_conditioning: bool = False
     summarises: bool = False
+    structured_output: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +214,13 @@ class Dialogue(ABC):
     async def inject(self, event: ContextEvent) -> None:
         """Know this from now on, in the open turn too. Raises backend_inject_failed."""
         raise VonadError("capability_unsupported", f"{type(self).__name__} takes no context")
+
+    async def structure(self, text: str, output: Output) -> None:
+        """As `say`, but the reply is JSON: it comes out as ReplyText without sound, after all of it passed `rewrite`.
+
+        Asked again in the same turn, with a fault, when the reply did not fit; at most twice.
+        """
+        raise VonadError("capability_unsupported", f"{type(self).__name__} cannot answer in JSON")
 
     async def ping(self) -> None:  # noqa: B027  (optional)
         """Return when the other end is alive; asked of every backend while nothing else is."""

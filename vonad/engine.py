@@ -63,12 +63,27 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What a reply must be: JSON that fits a schema, and nothing around it.
+
+    schema: a JSON Schema; its references are all within it.
+    before: the reply before this one, which did not fit; empty: none was asked for yet.
+    fault:  what was wrong with it: where, what was there, and what is wanted.
+    """
+
+    schema: Mapping[str, object]
+    before: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A text that an agent answers.
 
     history: the turns before, oldest first, as they were heard.
     context: what came in from outside since; untrusted.
     spend:   to be told of the tokens each model call took; raises budget_exceeded when they are used up.
+    output:  what the reply must be; None: words to be spoken.
     """
 
     text: str
@@ -77,6 +92,7 @@ class Request:
     history: tuple[Exchange, ...] = ()
     context: tuple[ContextEvent, ...] = ()
     spend: Callable[[int], None] = field(default=lambda tokens: None)
+    output: Output | None = None
 
 
 class SpeechToText(ABC):
@@ -111,9 +127,13 @@ class TextToSpeech(ABC):
 
 
 class Agent(ABC):
-    """Text to reply."""
+    """Text to reply.
+
+    structured: it goes by `Request.output`; any other is told of it in `context`, as an event of source vonad.
+    """
 
     streams: int = 8
+    structured: bool = False
 
     @abstractmethod
     def answer(self, request: Request, desk: SkillDesk) -> AsyncIterator[str]:

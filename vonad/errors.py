@@ -35,6 +35,7 @@ CODES: Mapping[str, int] = MappingProxyType(
         "session_expired": 410,
         "unsupported_audio_format": 415,
         "skill_schema_violation": 422,
+        "structured_output_invalid": 422,
         "budget_exceeded": 429,
         "rate_limited": 429,
         "cancelled": 499,

@@ -9,6 +9,7 @@ from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.history import Journal
 from vonad.lines import Lines, Satellite
+from vonad.output import OutputSchema
 from vonad.plan import AS_SET, SATELLITE_ID, Overrides, Plan, Purpose, Refusal, Wake
 from vonad.plans import plan_session
 from vonad.policy import Policy
@@ -128,12 +129,14 @@ class Reception:
         *,
         resume: str | None = None,
         text: str | None = None,
+        output: OutputSchema | None = None,
         request_id: str | None = None,
         purpose: Purpose = "idle",
     ) -> tuple[Session, Turn | QueuedTurn | None]:
         """A session that waits for turns, and with a text its first turn: that may fail, the session is there.
 
         resume: a session that is over, or a conversation, that goes on.
+        output: what the first turn's reply must be.
 
         Raises not_found, session_limit, session_busy, backend_unavailable, capability_unsupported, malformed,
         session_not_found, session_already_active, rate_limited, and what the backend failed to open with.
@@ -147,14 +150,20 @@ class Reception:
             if satellite is not None and self._free(satellite) is not place:
                 raise VonadError("not_found", f"satellite {satellite} went away meanwhile", op="create")
             self._check_running(place)
-            wanted = overrides.style is not None
             opened = self._sessions.build(
-                plan, place, self._settings, self._group, seat=seat, past=past, style_wanted=wanted
+                plan,
+                place,
+                self._settings,
+                self._group,
+                seat=seat,
+                past=past,
+                style_wanted=overrides.style is not None,
+                output_wanted=output is not None,
             )
             session = self._sessions.commit(opened)
         turn = None
         if text is not None:
-            turn = opened.admission.ask(text, on_busy="queue", request_id=request_id)
+            turn = opened.admission.ask(text, on_busy="queue", request_id=request_id, output=output)
         if text is not None or purpose == "listen":
             self._count(satellite)
         self._sessions.start(session, self._group)
@@ -188,11 +197,12 @@ class Reception:
         on_busy: OnBusy = "refuse",
         request_id: str | None = None,
         follow_up: bool | None = None,
+        output: OutputSchema | None = None,
     ) -> Turn | QueuedTurn:
-        """A turn from text in a session. Raises rate_limited, session_busy."""
+        """A turn from text in a session. Raises rate_limited, session_busy, capability_unsupported."""
         satellite = opened.session.plan.satellite
         self._check_rate(satellite)
-        turn = opened.admission.ask(text, on_busy=on_busy, request_id=request_id, follow_up=follow_up)
+        turn = opened.admission.ask(text, on_busy=on_busy, request_id=request_id, follow_up=follow_up, output=output)
         self._count(satellite)
         return turn
 

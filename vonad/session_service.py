@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -14,6 +14,7 @@ from vonad.bus import MAILBOX, Subscription
 from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.history import SessionRecord
+from vonad.output import OutputSchema
 from vonad.plan import AS_SET, ContextEvent, InjectMode, Overrides, SessionView
 from vonad.runtime import Runtime
 from vonad.session.turn import Turn
@@ -46,12 +47,14 @@ class SessionService:
         backend: str | None = None,
         overrides: Overrides = AS_SET,
         resume: str | None = None,
+        output_schema: Mapping[str, object] | None = None,
     ) -> SessionView:
         """A new session; its first turn, if one is wanted, may fail: the session is there.
 
         initial_turn: run_immediately answers the text, or without one listens to the satellite.
         overrides: what is wanted otherwise than it is set. backend: the same as the one in there.
         resume:    a session that is over, or a conversation, which goes on in this one.
+        output_schema: what the reply to the text must fit, as in start_turn.
 
         Raises malformed, not_found, session_limit, session_busy, backend_unavailable, capability_unsupported,
         session_not_found, session_already_active.
@@ -60,6 +63,9 @@ class SessionService:
         if at_once and not text and satellite is None:
             why = "initial_turn run_immediately needs a text, or a satellite to listen to"
             raise VonadError("malformed", why, op="create")
+        if output_schema is not None and not (at_once and text):
+            why = "output_schema is for the reply to a text: give one, with initial_turn run_immediately"
+            raise VonadError("malformed", why, op="create")
         if backend is not None:
             overrides = replace(overrides, backend=backend)
         session, turn = await self._runtime.reception.create(
@@ -67,6 +73,7 @@ class SessionService:
             overrides,
             resume=resume,
             text=(text or None) if at_once else None,
+            output=OutputSchema(output_schema) if output_schema is not None else None,
             purpose="listen" if at_once and not text else "idle",
         )
         if turn is not None:
@@ -74,27 +81,47 @@ class SessionService:
         return session.view()
 
     async def start_turn(
-        self, session_id: str, text: str, *, on_busy: OnBusy = "refuse", follow_up: bool | None = None
+        self,
+        session_id: str,
+        text: str,
+        *,
+        on_busy: OnBusy = "refuse",
+        follow_up: bool | None = None,
+        output_schema: Mapping[str, object] | None = None,
     ) -> Turn | QueuedTurn:
         """A turn from text, now or, with `queue`, as the next one; its id is known at once.
 
-        follow_up: listen afterwards; None leaves that to the session. Raises session_not_found, session_expired,
-        session_busy (also when one waits already), rate_limited.
+        follow_up: listen afterwards; None leaves that to the session.
+        output_schema: a JSON Schema: the reply is JSON that fits it. Nothing of such a turn is spoken.
+
+        Raises session_not_found, session_expired, session_busy (also when one waits already), rate_limited; malformed
+        for a schema that is none, capability_unsupported where the backend knows no schemas.
         """
+        output = OutputSchema(output_schema) if output_schema is not None else None
+        if output is not None and follow_up:
+            raise VonadError("malformed", "follow_up: nobody is listened to after an output_schema", op="text")
         opened = await self._open(session_id)
-        return self.remember(
-            session_id, self._runtime.reception.ask(opened, text, on_busy=on_busy, follow_up=follow_up)
-        )
+        turn = self._runtime.reception.ask(opened, text, on_busy=on_busy, follow_up=follow_up, output=output)
+        return self.remember(session_id, turn)
 
     async def wait(self, turn_id: str, seconds: float) -> TurnResult:
-        """A turn's result once it is over; one that had to wait has the id it got then. Raises not_found, timeout."""
+        """A turn's result once it is over; one that had to wait has the id it got then.
+
+        Raises not_found, timeout; what a turn with an output_schema failed with, as structured_output_invalid.
+        """
         session_id, turn = self._find(turn_id)
         try:
             async with self._clock.deadline(seconds):
                 outcome = await asyncio.shield(turn.ended)
         except TimeoutError:
             raise VonadError("timeout", f"turn {turn_id} is not over after {seconds:g} s", op="wait") from None
-        return TurnResult(_begun(turn) or turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome)
+        result = turn.structure.result if turn.structure is not None else None
+        if outcome == "failed" and turn.structure is not None and turn.structure.error is not None and result is None:
+            raise turn.structure.error
+        output = result.value if result is not None else None
+        return TurnResult(
+            _begun(turn) or turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome, output
+        )
 
     async def interrupt(self, session_id: str) -> None:
         """End the running turn, or the one about to run.

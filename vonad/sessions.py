@@ -19,6 +19,7 @@ from vonad.reaper import ACTIVITY
 from vonad.seats import Seat, Seats
 from vonad.session.machine import State
 from vonad.session.session import Session
+from vonad.session.structured import unsupported
 from vonad.settings import Settings
 
 SEEN = 1_000
@@ -153,12 +154,15 @@ class Sessions:
         seat: Seat,
         past: Past | None = None,
         style_wanted: bool = False,
+        output_wanted: bool = False,
     ) -> Opened:
-        """A session that does not run yet. Raises backend_unavailable; capability_unsupported for a style."""
+        """A session that does not run yet. Raises backend_unavailable; capability_unsupported for a style, for JSON."""
         name, backend = self._equipment.backend(plan)
         if style_wanted and not backend.capabilities.style_conditioning:
             why = f"backend {name} sounds as it sounds: leave style out, or choose another backend"
             raise VonadError("capability_unsupported", why, op="session")
+        if output_wanted and not backend.capabilities.structured_output:
+            raise unsupported(name)
         past = past or Past(secrets.token_hex(8))
         session = Session(
             secrets.token_hex(8),

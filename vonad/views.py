@@ -10,7 +10,7 @@ from vonad.settings import tables
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """A turn that is over."""
+    """A turn that is over. output: what the reply says, where it had to fit a schema."""
 
     turn_id: str
     session_id: str
@@ -18,6 +18,7 @@ class TurnResult:
     reply: str
     heard: str
     outcome: str
+    output: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Bridge(Component[Settings], Backend):
             fills=bool(settings.tts and settings.fillers),
             context_injection=bool(settings.agent),
             style_conditioning=bool(settings.tts),
+            structured_output=bool(settings.agent),
         )
         self._cascade = Cascade(host, settings)
 

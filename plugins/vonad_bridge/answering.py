@@ -15,6 +15,7 @@ from vonad import (
     Frame,
     NotUnderstood,
     Outcome,
+    Output,
     Reply,
     ReplyDone,
     ReplyFailed,
@@ -31,6 +32,7 @@ from vonad import (
 from vonad_bridge.outlet import Outlet
 from vonad_bridge.sentences import SentenceSplitter
 from vonad_bridge.settings import Cascade
+from vonad_bridge.structured import structured_reply
 from vonad_bridge.tries import Tries
 from vonad_bridge.voice import spoken
 
@@ -69,6 +71,7 @@ class Answer:
         context: Sequence[ContextEvent],
         out: Outlet,
         draft: bool = False,
+        output: Output | None = None,
     ) -> None:
         self.text = text
         self.released = not draft
@@ -79,6 +82,7 @@ class Answer:
         self._brief = brief
         self._turn = turn
         self._context = context
+        self._output = output
         self._out = out
         self._held: deque[Reply] = deque()
         self._freed = asyncio.Event()
@@ -135,7 +139,10 @@ class Answer:
             history=self._turn.history,
             context=tuple(self._context),
             spend=self._spend,
+            output=self._output,
         )
+        if self._output is not None:
+            return await self._structured(name, request)
         splitter = SentenceSplitter()
         ahead: asyncio.Queue[str | None] | None = None
         understood, failure = True, None
@@ -161,6 +168,17 @@ class Answer:
         if failure is not None:
             raise failure
         return understood
+
+    async def _structured(self, name: str, request: Request) -> bool:
+        """As `_ask`, but the reply comes out whole, and nobody speaks it."""
+        try:
+            async with self._cascade.host.engine("agent", name) as agent:
+                reply = await structured_reply(agent, request, self.desk)
+        except NotUnderstood:
+            return False
+        self._begun = True
+        await self._put(ReplyText(self._turn.number, self._brief.rewrite(reply)))
+        return True
 
     async def _voice(self, beside: AsyncExitStack) -> asyncio.Queue[str | None]:
         """Where sentences are spoken from until there is None, while whoever leaves them there goes on."""

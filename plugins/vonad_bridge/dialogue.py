@@ -12,6 +12,7 @@ from vonad import (
     Exchange,
     Frame,
     Outcome,
+    Output,
     Reply,
     ReplyFailed,
     Sentences,
@@ -81,6 +82,12 @@ class BridgeDialogue(Dialogue):
         self._stop_answering()
         self._out.drop(lambda reply: not (isinstance(reply, Frame) and reply.filler))
         self._answering(text, draft=False)
+
+    async def structure(self, text: str, output: Output) -> None:
+        self._stop_listening()
+        self._stop_answering()
+        self._out.drop(lambda _: True)
+        self._answering(text, draft=False, output=output)
 
     def replies(self) -> AsyncIterator[Reply]:
         return self._out
@@ -156,9 +163,16 @@ class BridgeDialogue(Dialogue):
 
     # Tasks
 
-    def _answering(self, text: str, *, draft: bool) -> None:
+    def _answering(self, text: str, *, draft: bool, output: Output | None = None) -> None:
         self._answer = Answer(
-            self._cascade, self._brief, self._turn, text, context=self._context, out=self._out, draft=draft
+            self._cascade,
+            self._brief,
+            self._turn,
+            text,
+            context=self._context,
+            out=self._out,
+            draft=draft,
+            output=output,
         )
         self._answer.start(self._group)
 

@@ -372,6 +372,22 @@ class Injectable(Answering):
         dialogue.inject = inject
 
 
+class Structured(Answering):
+    """Answers in JSON, and does not say so."""
+
+    def _answering(self, dialogue, replies):
+        super()._answering(dialogue, replies)
+
+        async def structure(text, output):
+            dialogue.answer_structured("{}")
+
+        dialogue.structure = structure
+
+
+def speaks_json(dialogue):
+    dialogue.on_structure = lambda text: dialogue.answer_text("{}")
+
+
 class Monotonous(Answering):
     async def speak(self, text, *, language, style):
         yield tone(1.0)
@@ -398,6 +414,8 @@ class Boastful(Answering):
             "capabilities.style_conditioning says a Style is heard: every pace takes 1 s",
         ),
         (Injectable, "inject refuses where capabilities.context_injection is false"),
+        (Structured, "structure refuses where capabilities.structured_output is false"),
+        (lambda: Answering(dialogue=speaks_json, structured_output=True), "a reply in JSON has no sound"),
         (Boastful, "summarise refuses where capabilities.summarises is false"),
     ],
 )

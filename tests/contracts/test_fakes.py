@@ -56,6 +56,7 @@ EVERYTHING = BackendCapabilities(
     context_injection=True,
     style_conditioning=True,
     summarises=True,
+    structured_output=True,
 )
 
 

@@ -195,6 +195,7 @@ async def test_vona_backend_capabilities_the_bridge_can_what_its_engines_can(tmp
             fills=True,
             context_injection=True,
             style_conditioning=True,
+            structured_output=True,
             summarises=True,
         )
     async with talk(tmp_path, stt={}, tts={}, agent={}) as story:

@@ -25,6 +25,7 @@ from vonad.session.machine import State
 from vonad.session.means import phrase
 from vonad.session.mouth import Mouth
 from vonad.session.skills import Skills
+from vonad.session.structured import Structured
 from vonad.session.turn import Outcome, Turn
 
 
@@ -53,6 +54,7 @@ class Answer:
 
     def __init__(self, floor: Floor, mouth: Mouth, draft: Draft, told: Told) -> None:
         self.skills = Skills(floor, mouth, self.apologise, told.fall_back)
+        self.structured = Structured(floor, mouth, self.apologise)
         self._floor = floor
         self._mouth = mouth
         self._draft = draft
@@ -66,6 +68,9 @@ class Answer:
             return
         if _answers(item) and (turn.source == "say" or (floor.state is State.LISTENING and not self._heard_out(turn))):
             return  # nobody asked for it, or not yet
+        if turn.structure is not None and isinstance(item, Frame | ReplyText | ReplyDone):
+            await self.structured.take(turn, turn.structure, item)
+            return
         match item:
             case Frame():
                 await self._sound(turn, item)
@@ -97,6 +102,10 @@ class Answer:
         turn.user_text = answered if answered != text else None
         turn.asked = True
         floor.tell("turn.final", {"turn_id": turn.id, "text": answered})
+        if turn.structure is not None:
+            self.skills.confirmation.drop()  # nobody who wants JSON has said yes
+            await self.structured.ask(turn, turn.structure, answered)
+            return
         if self.skills.confirmed(turn, answered):
             self._draft.drop()
             return

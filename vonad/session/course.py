@@ -54,7 +54,7 @@ class Course:
         self.answer = Answer(floor, self.mouth, self.draft, told)
         self.draft.replaced = self.answer.skills.forget
         self.own_turns = OwnTurns(floor, self.mouth, self.microphone)
-        self.resumption = Resumption(floor, self.microphone, self.answer.skills)
+        self.resumption = Resumption(floor, self.microphone, self.answer.skills, self.answer.structured)
         self.chain = Chain(floor, brief=brief, take=self.answer.take, lost=self._lost)
         self.fallback = Fallback(floor, self.chain, self.mouth, ready=ready, bound=self._bound, close=close)
         self.interruption = Interruption(
@@ -77,6 +77,7 @@ class Course:
             close=lambda reason: close(reason, ""),
             give_up=lambda turn: self._rest(turn, follow_up=False),
         )
+        self.answer.structured.again = self.watch.asked_again
         self._floor = floor
         self._past = past
         self._close = close

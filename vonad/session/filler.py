@@ -44,7 +44,7 @@ class Filler:
     def _wanted(self, turn: Turn) -> bool:
         floor = self._floor
         waits = floor.turn is turn is self._turn and floor.state in WAITING
-        return waits and turn.outcome is None and not self._mouth.sounded
+        return waits and turn.outcome is None and turn.structure is None and not self._mouth.sounded
 
     def _begin(self, turn: Turn) -> None:
         floor = self._floor

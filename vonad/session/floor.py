@@ -99,7 +99,9 @@ class Floor:
     @property
     def last_reply(self) -> str:
         """What was said last to the user."""
-        return self.last.reply if self.last is not None else ""
+        if self.last is None or (self.last.structure is not None and self.line is not None):
+            return ""
+        return self.last.reply
 
     def view(self, turn: Turn | None = None) -> SessionView:
         """A snapshot, of the open turn or the one given."""
@@ -132,6 +134,8 @@ class Floor:
 
     def tell_error(self, error: VonadError, op: str) -> None:
         """Publish what failed."""
+        if self.turn is not None and self.turn.structure is not None:
+            self.turn.structure.error = error
         request = self.turn.request_id if self.turn is not None else None
         self.tell("error", {"code": error.code, "message": error.message, "op": error.op or op, "id": request})
 

@@ -86,7 +86,8 @@ class Mouth:
         if self._utterance is not None:
             await self._utterance.end()
         else:
-            turn.heard = turn.reply.removeprefix(turn.kept).strip()  # what was kept is counted already
+            if turn.structure is None or self._floor.line is None:
+                turn.heard = turn.reply.removeprefix(turn.kept).strip()  # what was kept is counted already
             self._over(turn)
 
     def silence(self, *, but: str = "\n") -> str:
@@ -108,6 +109,9 @@ class Mouth:
         key: which of PHRASES it is: should no voice be left, it may have been spoken before.
         """
         self._trouble = ""
+        if turn.structure is not None:  # whoever asked wants JSON or nothing
+            self._floor.spawn(self.complete(turn), "complete")
+            return
         turn.generated.append(text)
         self._floor.tell("reply.complete", {"turn_id": turn.id, "text": turn.reply})
         self._floor.spawn(self._speak(turn, text, key), "own words")

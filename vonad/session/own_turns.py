@@ -65,7 +65,7 @@ class OwnTurns:
 
     def wants_follow_up(self, turn: Turn) -> bool:
         """Whether the microphone opens after this turn: for one that an announcement had closed, once."""
-        if self._floor.line is None:
+        if self._floor.line is None or turn.structure is not None:
             return False
         if turn.source == "say":
             wanted, self._reopen = self._reopen, False

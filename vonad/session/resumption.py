@@ -7,6 +7,7 @@ from vonad.session.floor import Floor
 from vonad.session.machine import State, Trigger
 from vonad.session.microphone import EARLY, Microphone
 from vonad.session.skills import Skills
+from vonad.session.structured import Structured
 from vonad.session.turn import Turn
 
 SPOKEN = frozenset({"voice", "follow_up"})
@@ -19,10 +20,11 @@ class Resumption:
     keeping: what is captured belongs here, and not yet to the microphone.
     """
 
-    def __init__(self, floor: Floor, microphone: Microphone, skills: Skills) -> None:
+    def __init__(self, floor: Floor, microphone: Microphone, skills: Skills, structured: Structured) -> None:
         self._floor = floor
         self._microphone = microphone
         self._skills = skills
+        self._structured = structured
         self._missed: deque[Frame] | None = None
 
     @property
@@ -79,7 +81,9 @@ class Resumption:
                 self._skills.say_unsaid(turn)
             return
         await floor.begin(turn)
-        if turn.asked and floor.dialogue is not None:
+        if turn.asked and turn.structure is not None:
+            await self._structured.ask(turn, turn.structure, turn.said)
+        elif turn.asked and floor.dialogue is not None:
             await floor.dialogue.say(turn.prompt or turn.said)
         elif floor.dialogue is not None:
             await self._replay()

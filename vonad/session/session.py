@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 
-from vonad.backend import Brief
+from vonad.backend import BackendCapabilities, Brief
 from vonad.errors import VonadError, first_error
 from vonad.frame import Frame
 from vonad.plan import ContextEvent, InjectMode, Plan, SessionView, Wake
@@ -76,6 +76,11 @@ class Session:
     def state(self) -> State:
         """Where it stands."""
         return self._floor.state
+
+    @property
+    def capabilities(self) -> BackendCapabilities:
+        """Of the backend that answers now; of none while it opens."""
+        return self._floor.capabilities
 
     @property
     def listening(self) -> bool:

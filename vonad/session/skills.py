@@ -5,16 +5,17 @@ from dataclasses import replace
 
 from vonad.backend import SkillRequest
 from vonad.control import FallbackReason
+from vonad.engine import Outcome as SkillOutcome
 from vonad.errors import VonadError
 from vonad.session.confirmation import Confirmation
 from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.machine import State, Trigger
 from vonad.session.means import phrase
 from vonad.session.mouth import Mouth
-from vonad.session.turn import Outcome, Turn
+from vonad.session.turn import Outcome, Structure, Turn
 from vonad.skill import SkillCall
 from vonad.skills.desk import Settled
-from vonad.skills.pending import Pending
+from vonad.skills.pending import Pending, sealed
 
 REASONS: Mapping[str, FallbackReason] = {"skill_timeout": "tool_timeout", "skill_failed": "tool_failed"}
 """How a skill ended → why another backend could take over."""
@@ -45,6 +46,8 @@ class Skills:
 
     def request(self, turn: Turn, wish: SkillRequest) -> None:
         """The dialogue wants a skill run."""
+        if turn.structure is not None and turn.structure.retries and self._done_before(turn.structure, wish.call):
+            return
         if not wish.early or turn.asked:
             self._begin(turn, wish.call)
         elif self._floor.means.desk.risk(wish.call.name) == "read":
@@ -52,6 +55,19 @@ class Skills:
             self._begin(turn, wish.call)
         else:
             self._early.append(wish)
+
+    def _done_before(self, structure: Structure, call: SkillCall) -> bool:
+        """Whether it is not to run: a reply asked for again is to have another form, and nothing is done for it."""
+        floor = self._floor
+        arguments = sealed(call.arguments)
+        outcome = structure.outcomes.get((call.name, arguments)) if arguments else None
+        if outcome is None and floor.means.desk.risk(call.name) in {"reversible", "sensitive"}:
+            outcome = _refused("the reply was asked for again, and nothing is done for that")
+        if outcome is None:
+            return False
+        if floor.dialogue is not None:
+            floor.spawn(floor.dialogue.answer(call.id, outcome), f"skill {call.name} again")
+        return True
 
     def release(self, turn: Turn) -> None:
         """The prepared answer is the answer: what waited for that runs now."""
@@ -126,7 +142,9 @@ class Skills:
     async def _settled(self, turn: Turn, call: SkillCall, settled: Settled, *, answered_here: bool) -> None:
         floor = self._floor
         outcome = settled.outcome
-        if settled.confirm is not None:
+        if settled.confirm is not None and turn.structure is not None:
+            outcome = _refused("it needs the user's yes, and nobody is asked in a turn that is answered in JSON")
+        elif settled.confirm is not None:
             self._ask(turn, settled.confirm)
             return
         if settled.follow_up is not None:
@@ -135,6 +153,8 @@ class Skills:
             turn.failed = True
             key = "not_allowed" if outcome.code == "skill_rejected" else "failed"
             outcome = replace(outcome, speech=phrase(key, floor.plan.language))
+        if turn.structure is not None:
+            turn.structure.outcomes[call.name, sealed(call.arguments)] = outcome
         turn.unsaid = " ".join(part for part in (turn.unsaid, outcome.speech) if part)
         if turn.running_skills == 0 and floor.state is State.EXECUTING_SKILL:
             after = State.SPEAKING if self._mouth.sounded else State.PROCESSING
@@ -157,7 +177,16 @@ class Skills:
 
     def say_unsaid(self, turn: Turn) -> None:
         """No backend will say what the skills had to say: the house does."""
-        if turn.unsaid:
+        if turn.structure is not None:
+            why = "its backend was lost after something had been done, which is not done again: there is no reply"
+            self._floor.tell_error(VonadError("backend_unavailable", f"turn {turn.id}: {why}"), "output")
+            self._apologise(turn, "failed")
+        elif turn.unsaid:
             self._mouth.own_words(turn, turn.unsaid)
         else:
             self._floor.spawn(self._mouth.complete(turn), "complete")
+
+
+def _refused(why: str) -> SkillOutcome:
+    """For an agent that is to answer in JSON: it may say so there."""
+    return SkillOutcome("", ok=False, code="skill_rejected", payload={"done": False, "why": why})

@@ -5,12 +5,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vonad.engine import Outcome as SkillOutcome
+from vonad.errors import VonadError
+from vonad.output import Fit, OutputSchema
 from vonad.session.budget import TurnBudget
 
 Source = Literal["voice", "text", "say", "follow_up", "greeting"]
 """Where a turn came from: speech after a wake, text, an announcement, speech without a new wake, the session itself."""
 
 Outcome = Literal["completed", "interrupted", "superseded", "failed", "empty", "not_understood", "budget_exceeded"]
+
+
+@dataclass(slots=True, eq=False)
+class Structure:
+    """What a turn's reply must be, and what there is of it.
+
+    pieces:   of the reply, as they came.
+    retries:  how often it was asked for again.
+    before:   the reply that did not fit, and its `fault`; empty: there was none yet.
+    outcomes: what came of the skills it asked for, by name and sealed arguments.
+    result:   what the reply says; None while none has fitted.
+    error:    what was last told to be wrong in the turn.
+    """
+
+    schema: OutputSchema
+    pieces: list[str] = field(default_factory=list)
+    retries: int = 0
+    before: str = ""
+    fault: str = ""
+    outcomes: dict[tuple[str, str], SkillOutcome] = field(default_factory=dict)
+    result: Fit | None = None
+    error: VonadError | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +64,7 @@ class Turn:
     backend:        the one that answered it.
     tried:          the backends that have failed at it.
     kept:           what was heard of it before another backend took over.
+    structure:      what its reply must be; None: words to be spoken.
     ended:          set to the outcome when the turn is over and in the history.
     """
 
@@ -73,6 +99,7 @@ class Turn:
     backend: str = ""
     tried: frozenset[str] = frozenset()
     kept: str = ""
+    structure: Structure | None = None
 
     @property
     def reply(self) -> str:

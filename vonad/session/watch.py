@@ -151,6 +151,11 @@ class Watch:
 
     # Turns
 
+    def asked_again(self) -> None:
+        """The reply that there was is of no use: the wait for another begins."""
+        if self._floor.state is State.PROCESSING:
+            self._wait(self._floor.means.limits.processing_s, self._stuck)
+
     def _stuck(self, epoch: int, limit: float) -> None:
         """Nothing was heard for too long: another backend, else an apology; when not even that is heard, give it up."""
         floor = self._floor

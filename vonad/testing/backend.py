@@ -25,7 +25,8 @@ from vonad.testing.sound import loud, quiet
 class ScriptedBackend(Backend):
     """Opens ScriptedDialogues; `dialogue` is the newest. It speaks every text as 0.1 s of silence a word.
 
-    replies: what each text is answered with, the final words of sound too; None: a test says what is said.
+    replies: what each text is answered with, the final words of sound too, in JSON as it stands; None: a test says what
+             is said.
     words:   what is recognised in any sound that is committed, once there are replies.
     failure: opening raises it. closing: closing raises it. hang: "open" or "close" never returns.
     summary: what a conversation is summed up as, where the capabilities say so; an error is raised.
@@ -120,6 +121,7 @@ class ScriptedBackend(Backend):
         if self.capabilities.turn_detection:
             dialogue.on_hear = hear
         dialogue.on_say = dialogue.on_confirm = answer
+        dialogue.on_structure = lambda text: dialogue.answer_structured(replies(text))
         dialogue.on_commit, dialogue.on_fill = commit, fill
         dialogue.on_interrupt = dialogue.take_back
         dialogue.on_overhear = lambda _: dialogue.emit(Overheard(dialogue.turn, self.words))

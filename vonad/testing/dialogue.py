@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from vonad.backend import BackendCapabilities, Brief, Dialogue, Reply, ReplyDone, ReplyText
-from vonad.engine import Exchange, Outcome
+from vonad.engine import Exchange, Outcome, Output
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.plan import ContextEvent
@@ -18,6 +18,7 @@ class ScriptedDialogue(Dialogue):
 
     heard:     the frames of the open turn.
     overheard: frames that were captured while a reply played.
+    outputs:   what replies had to be, one for each time that one was asked for in JSON.
     failures:  method → the error it raises from now on: dialogue.failures["say"] = VonadError(...)
     hang:      methods that do not return.
     on_...:    what it does when it is told this; a text is answered with `answer_text` when the backend has replies.
@@ -33,11 +34,13 @@ class ScriptedDialogue(Dialogue):
         self.heard: list[Frame] = []
         self.overheard: list[Frame] = []
         self.context: list[ContextEvent] = []
+        self.outputs: list[Output] = []
         self.outcomes: dict[str, Outcome] = {}
         self.failures: dict[str, VonadError] = {}
         self.hang: set[str] = set()
         self.prepared: str | None = None
         self.on_say: Callable[[str], None] = lambda _: None
+        self.on_structure: Callable[[str], None] = lambda _: None
         self.on_hear: Callable[[Frame], None] = lambda _: None
         self.on_commit: Callable[[], None] = lambda: None
         self.on_prepare: Callable[[str], None] = lambda _: None
@@ -57,6 +60,10 @@ class ScriptedDialogue(Dialogue):
         said = self.brief.rewrite(text)
         sound = [Frame(quiet(seconds).samples, 16_000, turn=self.turn)] if self.brief.aloud else []
         self.emit(ReplyText(self.turn, said), *sound, ReplyDone(self.turn))
+
+    def answer_structured(self, text: str) -> None:
+        """Say this in the open turn, all of it, without sound."""
+        self.emit(ReplyText(self.turn, self.brief.rewrite(text)), ReplyDone(self.turn))
 
     def take_back(self) -> None:
         """Nothing that was said and not yet heard comes out."""
@@ -93,6 +100,16 @@ class ScriptedDialogue(Dialogue):
         self.prepared = None
         self.told.append(f"say {text}")
         self.on_say(text)
+
+    async def structure(self, text: str, output: Output) -> None:
+        self._open("structure")
+        if not self.capabilities.structured_output:
+            await super().structure(text, output)
+        await self._met("structure")
+        self.prepared = None
+        self.outputs.append(output)
+        self.told.append(f"structure {text}")
+        self.on_structure(text)
 
     async def replies(self) -> AsyncIterator[Reply]:
         while (reply := await self._out.get()) is not None:

@@ -46,6 +46,9 @@ Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=float |
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[Finite, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+Schema = Annotated[
+    dict[str, object], Field(description="a JSON Schema: the reply is JSON that fits it, and is not spoken")
+]
 OnBusy = Literal["refuse", "queue"]
 Patience = Literal["relaxed", "default", "aggressive"]
 
@@ -99,6 +102,7 @@ class NewSession(Asked):
         default=None, description="the only ones that may run"
     )
     budget: Budget | None = None
+    output_schema: Schema | None = None
 
     def overrides(self) -> plan.Overrides:
         """What is wanted otherwise than it is set."""
@@ -120,6 +124,7 @@ class NewTurn(Asked):
     text: Text
     on_busy: OnBusy = "refuse"
     follow_up: bool | None = Field(default=None, description="whether to listen afterwards")
+    output_schema: Schema | None = None
 
 
 class Injected(Asked):

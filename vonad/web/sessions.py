@@ -33,6 +33,7 @@ def routes(service: Service, events: Events) -> APIRouter:
             text=wanted.text,
             overrides=wanted.overrides(),
             resume=wanted.resume,
+            output_schema=wanted.output_schema,
         )
 
     @router.get("", response_model=list[Session])
@@ -49,8 +50,18 @@ def routes(service: Service, events: Events) -> APIRouter:
 
     @router.post("/{session_id}/turns", status_code=202, response_model=TurnStarted | Reply)
     async def turn(session_id: str, said: NewTurn, response: Response, wait: Wait = None) -> object:
-        """Say something: 202 at once, or with `wait` 200 and the reply. On `on_busy: "queue"` one turn may wait."""
-        started = await sessions.start_turn(session_id, said.text, on_busy=said.on_busy, follow_up=said.follow_up)
+        """Say something: 202 at once, or with `wait` 200 and the reply. On `on_busy: "queue"` one turn may wait.
+
+        With `output_schema` the reply is JSON that fits it, and `output` what it says; if three replies do not fit,
+        `structured_output_invalid`.
+        """
+        started = await sessions.start_turn(
+            session_id,
+            said.text,
+            on_busy=said.on_busy,
+            follow_up=said.follow_up,
+            output_schema=said.output_schema,
+        )
         if wait is None:
             return TurnStarted(turn_id=started.id, session_id=session_id)
         response.status_code = 200

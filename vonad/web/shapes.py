@@ -49,7 +49,7 @@ class Compacted(Answer):
 
 
 class Reply(Answer):
-    """A turn that is over. heard: what of the reply was played."""
+    """A turn that is over. heard: what of the reply was played; output: what it says, if it had to fit a schema."""
 
     turn_id: str
     session_id: str
@@ -57,6 +57,7 @@ class Reply(Answer):
     reply: str
     heard: str
     outcome: str
+    output: object = None
 
 
 class Satellite(Answer):

@@ -15,7 +15,14 @@ from vonad.frame import Frame
 from vonad.plan import Style
 from vonad.sentences import Sentences
 from vonad.streams import closing
-from vonad.testing.checks.capabilities import check_context, check_filler, check_overheard, check_prepared, check_sound
+from vonad.testing.checks.capabilities import (
+    check_context,
+    check_filler,
+    check_overheard,
+    check_prepared,
+    check_sound,
+    check_structured,
+)
 from vonad.testing.checks.promise import SHORTLY_S, is_stream, nothing_left, promise, soon, sounding, together
 from vonad.testing.checks.reply import check_text
 from vonad.testing.checks.talk import DONE, Talk, talk
@@ -49,6 +56,7 @@ async def check_backend(
             await check_filler(side, text, can)
             await check_overheard(side, text, recording, can)
             await check_context(side, can)
+            await check_structured(side, text, can)
             await check_text(side, text)
         async with open_talk(aloud=False, rewrite=lambda said: f"{said} indeed") as side:
             await check_text(side, text, aloud=False, ending=" indeed")

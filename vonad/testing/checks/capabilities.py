@@ -3,6 +3,7 @@
 import asyncio
 
 from vonad.backend import BackendCapabilities, EndOfSpeech, Overheard, ReplyDone, ReplyFailed, SkillRequest, Transcript
+from vonad.engine import Output
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.plan import ContextEvent
@@ -112,6 +113,30 @@ async def check_overheard(side: Talk, text: str, recording: Frame | None, can: B
         )
     stray = [reply for reply in side.of(side.turn) if isinstance(reply, Transcript)]
     promise(not stray, f"what is overheard is no Transcript of the user's turn: got {stray}")
+
+
+async def check_structured(side: Talk, text: str, can: BackendCapabilities) -> None:
+    """Whether what comes is JSON, and fits, the session judges."""
+    turn = await side.begin()
+    for asked, output in enumerate(
+        (Output(schema={"type": "string"}), Output(schema={}, before="{", fault="$: no JSON"))
+    ):
+        try:
+            await soon(side.dialogue.structure(text, output), "Dialogue.structure returns soon")
+        except VonadError as error:
+            refused = error.code == "capability_unsupported" and not can.structured_output
+            promise(
+                refused, f"Dialogue.structure raises capability_unsupported, where capabilities say no: got {error}"
+            )
+            return
+        promise(can.structured_output, "Dialogue.structure refuses where capabilities.structured_output is false")
+
+        def done(times: int = asked + 1) -> bool:
+            return sum(isinstance(reply, ReplyDone) for reply in side.of(turn)) == times
+
+        await side.until(done, "a text that is answered in JSON ends with one ReplyDone, each time it is asked")
+        sounds = [reply for reply in side.of(turn) if isinstance(reply, Frame)]
+        promise(not sounds, "a reply in JSON has no sound")
 
 
 async def check_context(side: Talk, can: BackendCapabilities) -> None:
