@@ -14,7 +14,7 @@ from vonad.events import EVENTS, Event
 from vonad.frame import Frame
 from vonad.history import Journal, open_journal
 from vonad.plan import Plan, Wake
-from vonad.policy import DefaultPolicy, Policy
+from vonad.policy import DefaultPolicy, Look, Policy
 from vonad.session.means import Cues, Means, Silent
 from vonad.session.session import Session
 from vonad.skill import AnySkill, Risk, SkillCall
@@ -41,8 +41,9 @@ class Hooks:
     def __init__(self) -> None:
         self.risk: Callable[[str], Risk | None] = lambda name: None
         default = DefaultPolicy(lambda wake: Plan(satellite=wake.satellite, backends=("scripted",)), risk=self._risk_of)
+        self.own = default
         self.plan: Callable[[Wake], object] = default.plan_session
-        self.review: Callable[[SkillCall], object] = default.review_skill_call
+        self.review: Callable[[SkillCall], object] | None = None
         self.control: Callable[[ControlEvent], object] = lambda event: Continue()
         self.fall_back: Callable[[FallbackReason], object] = default.should_fall_back
         self.user_text: Callable[[str], object] = lambda text: None
@@ -51,13 +52,16 @@ class Hooks:
     def says(self, hook: str) -> Sequence[tuple[str, Callable[..., object]]]:
         asked: dict[str, Callable[..., object]] = {
             "plan_session": lambda wake, active: self.plan(wake),
-            "review_skill_call": lambda call, session: self.review(call),
+            "review_skill_call": self._review,
             "review_control_event": lambda event, session: self.control(event),
             "should_fall_back": lambda reason, session: self.fall_back(reason),
             "rewrite_user_text": lambda text, session: self.user_text(text),
             "rewrite_reply": lambda text, session: self.reply(text),
         }
-        return [("a test's", asked[hook])]
+        return [("plugin a test's", asked[hook])]
+
+    def _review(self, call: SkillCall, session: Look) -> object:
+        return self.own.review_skill_call(call, session()) if self.review is None else self.review(call)
 
     def _risk_of(self, name: str) -> Risk | None:
         return self.risk(name)

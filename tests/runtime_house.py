@@ -90,7 +90,7 @@ class ScriptedPlugins:
 
     def register_policy(self, policy: object) -> None:
         assert isinstance(policy, DefaultPolicy)
-        self.hook.plan, self.hook.risk = policy.plan_session, policy.risk
+        self.hook.own, self.hook.plan, self.hook.risk = policy, policy.plan_session, policy.risk
 
 
 def _factory(part: object) -> Callable[[BaseModel, Host], object]:

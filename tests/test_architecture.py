@@ -30,8 +30,8 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {"session": "session", "skills": "skills", "wake": "wake"},
     {
-        "runtime": "runtime admission announcing ear equipment lines parts plans reaper reception roster "
-        "seats sessions sounds"
+        "runtime": "runtime admission announcing brought component_voice ear equipment lines parts plans reaper "
+        "reception roster seats sessions sounds"
     },
     {"service": "service session_service views why"},
     {"mqtt": "mqtt", "web": "web"},

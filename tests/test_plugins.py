@@ -295,7 +295,7 @@ def test_the_own_policy_answers_last_and_the_last_plugin_first(drop_in: DropIn, 
     later = load()
     later.register_policy(OwnPolicy())
     assert asked(later, "review_skill_call", call=call, session=SESSION) == Deny("never")
-    told = [plugin for plugin, _ in later.hook.says("review_skill_call")]
+    told = [who.removeprefix("plugin ") for who, _ in later.hook.says("review_skill_call")]
     assert told == ["c_deny", "b_deny", "a_silent", "vonad's own policy"]
     assert status(later, "c_deny").offers == ("hook:review_skill_call",)
 

@@ -70,11 +70,12 @@ class House:
     def says(self, hook: str) -> Sequence[tuple[str, Callable[..., object]]]:
         told: dict[str, Callable[..., object]] = {
             "plan_session": lambda wake, active: self.own.plan_session(wake),
-            "review_skill_call": lambda call, session: self.own.review_skill_call(call),
+            "review_skill_call": lambda call, session: self.own.review_skill_call(call, session()),
             "should_fall_back": lambda reason, session: self.own.should_fall_back(reason),
         }
         own = [("own", told[hook])] if hook in told else []
-        return [*((name, lambda say=say, **about: say(*_seen(about))) for name, say in self.plugins.items()), *own]
+        plugins = self.plugins.items()
+        return [*((f"plugin {name}", lambda say=say, **about: say(*_seen(about))) for name, say in plugins), *own]
 
 
 def _seen(about: Mapping[str, object]) -> list[object]:

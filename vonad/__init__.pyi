@@ -55,6 +55,7 @@ from vonad.frontend import Frontend as Frontend
 from vonad.hookspecs import API_VERSION as API_VERSION
 from vonad.hookspecs import Registrar as Registrar
 from vonad.hookspecs import hookimpl as hookimpl
+from vonad.host import Answered as Answered
 from vonad.host import Component as Component
 from vonad.host import Host as Host
 from vonad.host import NoSettings as NoSettings
@@ -66,6 +67,7 @@ from vonad.plan import BargeIn as BargeIn
 from vonad.plan import Budget as Budget
 from vonad.plan import ContextEvent as ContextEvent
 from vonad.plan import Endpointing as Endpointing
+from vonad.plan import Overrides as Overrides
 from vonad.plan import Plan as Plan
 from vonad.plan import Refusal as Refusal
 from vonad.plan import SessionView as SessionView

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 from vonad.backend import Backend
+from vonad.brought import Brought
 from vonad.clock import Clock
 from vonad.engine import Exchange, TurnDetector, VoiceActivityDetector
 from vonad.errors import VonadError
@@ -48,7 +49,7 @@ class Equipment:
         self._journal = journal
         self._clock = clock
         self._publish = publish
-        self._desk = self._new_desk(parts.catalogue)
+        self._desk = self._new_desk(parts.catalogue, policy)
 
     def backend(self, plan: Plan) -> tuple[str, Backend]:
         """The first of the plan's backends that runs. Raises backend_unavailable."""
@@ -63,20 +64,36 @@ class Equipment:
                 return name, component
         raise first or VonadError("backend_unavailable", "the plan names no backend")
 
-    def means(self, plan: Plan, settings: Settings, group: asyncio.TaskGroup, history: tuple[Exchange, ...]) -> Means:
-        """What a session of this plan works with. history: what was said before in its conversation.
+    def means(
+        self,
+        plan: Plan,
+        settings: Settings,
+        group: asyncio.TaskGroup,
+        history: tuple[Exchange, ...],
+        *,
+        session_id: str,
+        brought: Brought = Brought(),  # noqa: B008  (frozen)
+    ) -> Means:
+        """What a session of this plan works with.
 
-        Raises skill_not_found for one that the plan names.
+        history: what was said before in its conversation.
+        brought: what it has besides, of its caller's.
+
+        Raises skill_not_found for one that the plan names, and what Brought raises.
         """
         limits = settings.session
-        catalogue = self._parts.catalogue if plan.skills is None else self._parts.catalogue.only(plan.skills)
+        catalogue, policy, desk = self._parts.catalogue, self._policy, self._desk
+        if brought or plan.skills is not None:
+            policy = brought.policy(policy, session_id)
+            catalogue = brought.catalogue(catalogue, plan.skills, session_id, self._parts.host)
+            desk = self._new_desk(catalogue, policy)
         self.roster.cool_off_s = limits.cool_off_s
         return Means(
             clock=self._clock,
             publish=self._publish,
             journal=self._journal,
-            policy=self._policy,
-            desk=self._desk if plan.skills is None else self._new_desk(catalogue),
+            policy=policy,
+            desk=desk,
             voice=lambda text, language, style: self.speak(plan.backends, text, language=language, style=style),
             backends=self.roster,
             cues=self._cues,
@@ -88,8 +105,8 @@ class Equipment:
             limits=limits_of(settings),
         )
 
-    def _new_desk(self, catalogue: Catalogue) -> Desk:
-        return Desk(catalogue, policy=self._policy, journal=self._journal, clock=self._clock)
+    def _new_desk(self, catalogue: Catalogue, policy: Policy) -> Desk:
+        return Desk(catalogue, policy=policy, journal=self._journal, clock=self._clock)
 
     def _judge(self, name: str | None) -> Callable[[], AbstractAsyncContextManager[TurnDetector]] | None:
         if name is None or name not in self._parts.engines("turn"):

@@ -2,8 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar, overload
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from vonad.clock import Clock
 from vonad.engine import Agent, SpeechToText, TextToSpeech, TurnDetector, VoiceActivityDetector, WakeWordDetector
+from vonad.errors import VonadError
+from vonad.plan import AS_SET, Overrides
 from vonad.sentences import Sentences
 
 Role = Literal["stt", "tts", "agent", "vad", "turn", "wake"]
@@ -31,12 +34,64 @@ class Store(ABC):
         """Keep it for good (returns when it is on disk); None forgets it. Raises store_error."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A turn that is over. outcome: completed, failed, …; output: what the reply says, if it had to fit a schema."""
+
+    turn_id: str
+    reply: str
+    outcome: str
+    output: object = None
+
+
 class Voice(ABC):
     """What a component may ask of the house."""
 
     @abstractmethod
     async def say(self, satellite: str, text: str) -> str:
         """Queue an announcement; its id. Raises not_found, overload."""
+
+    async def open(
+        self,
+        *,
+        satellite: str | None = None,
+        overrides: Overrides = AS_SET,
+        resume: str | None = None,
+        hooks: object | None = None,
+        skills: Sequence[object] = (),
+    ) -> str:
+        """A session that waits for turns; its id. Without a satellite it is text only.
+
+        overrides: what is wanted otherwise than it is set.
+        resume:    a session that is over, or a conversation, which goes on in this one.
+        hooks:     an object whose methods under @hookimpl are asked before all plugins', in this session only.
+        skills:    functions under @skill, or Skill objects that are open, for this session only.
+
+        Raises not_found, session_limit, session_busy, backend_unavailable, capability_unsupported, malformed,
+        skill_not_found, session_not_found, session_already_active; plugin_error, plugin_conflict for hooks and skills.
+        """
+        raise VonadError("capability_unsupported", f"{type(self).__name__} opens no sessions")
+
+    async def ask(
+        self,
+        session_id: str,
+        text: str,
+        *,
+        output_schema: Mapping[str, object] | None = None,
+        within_s: float = 60.0,
+    ) -> Answered:
+        """Take a turn from text, and wait for its end.
+
+        output_schema: a JSON Schema: the reply is JSON that fits it, and nothing of it is spoken.
+
+        Raises session_not_found, session_expired, session_busy, rate_limited, timeout; with a schema malformed,
+        capability_unsupported, structured_output_invalid, and whatever else the turn failed with.
+        """
+        raise VonadError("capability_unsupported", f"{type(self).__name__} takes no turns")
+
+    async def close(self, session_id: str) -> None:
+        """End a session; it stays readable. Raises session_not_found."""
+        raise VonadError("capability_unsupported", f"{type(self).__name__} has no sessions")
 
 
 class Host(ABC):

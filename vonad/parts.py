@@ -159,6 +159,10 @@ class Parts:
             assert isinstance(engine, contract)
             yield engine
 
+    def host(self, name: str) -> Host:
+        """What a skill that no plugin offers is given of the house."""
+        return PartHost(self, Part("skills", name, ComponentTable()))
+
     async def apply(self, settings: Settings, group: asyncio.TaskGroup, *, only: Sequence[Group] = ORDER) -> list[str]:
         """Close what is gone or changed, open what is new; returns when all have settled. What changed, by label."""
         self._language = settings.node.language

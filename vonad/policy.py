@@ -1,6 +1,7 @@
 """Policy: what plugins decide, asked through their hooks. Fails closed: a hook that raises refuses, and is reported."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import CoroutineType
 from typing import Protocol, TypeGuard, TypeVar, get_args
 
@@ -40,21 +41,41 @@ class PolicyHooks(Protocol):
     """The hooks of all plugins together."""
 
     def says(self, hook: str) -> Sequence[tuple[str, Callable[..., object]]]:
-        """Who has a say in it, as (plugin, what to call), in the order of asking.
+        """Who has a say in it, as (who, what to call), in the order of asking.
 
         It is called with the hook's arguments by name; in place of a `session` with a Look at it.
         """
 
 
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """These, and then those."""
+
+    first: PolicyHooks
+    then: PolicyHooks
+
+    def says(self, hook: str) -> Sequence[tuple[str, Callable[..., object]]]:
+        """All of them."""
+        return [*self.first.says(hook), *self.then.says(hook)]
+
+
 class DefaultPolicy:
     """The house's own answers, asked last: plan by the settings, have what is sensitive confirmed, change no words.
 
-    risk: of the skill of this name; None: there is none.
+    risk:  of the skill of this name; None: there is none.
+    there: the same in the session of this id, which may have skills of its own.
     """
 
-    def __init__(self, plan: Callable[[Wake], Plan], *, risk: Callable[[str], Risk | None]) -> None:
+    def __init__(
+        self,
+        plan: Callable[[Wake], Plan],
+        *,
+        risk: Callable[[str], Risk | None],
+        there: Callable[[str, str], Risk | None] = lambda session_id, name: None,
+    ) -> None:
         self._plan = plan
         self.risk = risk
+        self._there = there
 
     @hookimpl(trylast=True)
     def plan_session(self, wake: Wake) -> Plan:
@@ -62,9 +83,10 @@ class DefaultPolicy:
         return self._plan(wake)
 
     @hookimpl(trylast=True)
-    def review_skill_call(self, call: SkillCall) -> Allow | Confirm:
+    def review_skill_call(self, call: SkillCall, session: SessionView) -> Allow | Confirm:
         """Skills may run; a sensitive one once the user has said yes to just this."""
-        return Confirm(question(call)) if self.risk(call.name) == "sensitive" else Allow()
+        risk = self._there(session.session_id, call.name) or self.risk(call.name)
+        return Confirm(question(call)) if risk == "sensitive" else Allow()
 
     @hookimpl(trylast=True)
     def should_fall_back(self, reason: FallbackReason) -> bool:
@@ -85,6 +107,10 @@ class Policy:
         self._report = report
         self._clock = clock or SystemClock()
         self._slow: dict[tuple[str, str], float] = {}
+
+    def after(self, hooks: PolicyHooks) -> "Policy":
+        """The same, but these are asked before all others."""
+        return Policy(InTurn(hooks, self._hooks), self._report, clock=self._clock)
 
     def plan(self, wake: Wake, active: Sequence[SessionView]) -> Plan | Refusal:
         """What a wake becomes."""
@@ -146,7 +172,7 @@ class Policy:
 
     def _asked(self, hook: str, wanted: str, fits: Callable[[object], TypeGuard[T]], **about: object) -> T | None:
         """The first answer. Raises plugin_error, hook_timeout, naming the plugin."""
-        for plugin, say in self._hooks.says(hook):
+        for who, say in self._hooks.says(hook):
             begun = self._clock.monotonic()
             try:
                 answer = say(**about)
@@ -157,22 +183,22 @@ class Policy:
                     raise TypeError(f"it must return {wanted}, or None: got {answer!r:.200}")
             # A plugin's fault must not become the house's, nor its end.
             except (Exception, SystemExit, KeyboardInterrupt) as error:
-                message = f"{hook} of plugin {plugin} failed, which counts as no: {type(error).__name__}: {error}"
+                message = f"{hook} of {who} failed, which counts as no: {type(error).__name__}: {error}"
                 raise VonadError("plugin_error", message, op=hook) from error
-            self._timed(hook, plugin, self._clock.monotonic() - begun)
+            self._timed(hook, who, self._clock.monotonic() - begun)
             if fitting is not None:
                 return fitting
         return None
 
-    def _timed(self, hook: str, plugin: str, took_s: float) -> None:
+    def _timed(self, hook: str, who: str, took_s: float) -> None:
         if took_s <= SLOW_S:
             return
-        took = f"{hook} of plugin {plugin} took {took_s:.1f} s"
+        took = f"{hook} of {who} took {took_s:.1f} s"
         if took_s > TIMEOUT_S:
             raise VonadError("hook_timeout", f"{took}, which counts as no: the limit is {TIMEOUT_S:g} s", op=hook)
         now = self._clock.monotonic()
-        if now - self._slow.get((hook, plugin), now - REPORT_S) >= REPORT_S:
-            self._slow[hook, plugin] = now
+        if now - self._slow.get((hook, who), now - REPORT_S) >= REPORT_S:
+            self._slow[hook, who] = now
             message = f"{took}: everything waits for a hook; answer within {SLOW_S * 1000:g} ms"
             self._report(hook, VonadError("plugin_error", message, op=hook))
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from vonad.admission import OnBusy, QueuedTurn
+from vonad.brought import Brought
 from vonad.bus import Bus
 from vonad.clock import Clock
 from vonad.errors import VonadError
@@ -130,6 +131,7 @@ class Reception:
         resume: str | None = None,
         text: str | None = None,
         output: OutputSchema | None = None,
+        brought: Brought = Brought(),  # noqa: B008  (frozen)
         request_id: str | None = None,
         purpose: Purpose = "idle",
     ) -> tuple[Session, Turn | QueuedTurn | None]:
@@ -137,9 +139,11 @@ class Reception:
 
         resume: a session that is over, or a conversation, that goes on.
         output: what the first turn's reply must be.
+        brought: what the session has besides, of its caller's.
 
         Raises not_found, session_limit, session_busy, backend_unavailable, capability_unsupported, malformed,
-        session_not_found, session_already_active, rate_limited, and what the backend failed to open with.
+        session_not_found, session_already_active, rate_limited, skill_not_found, plugin_error, plugin_conflict, and
+        what the backend failed to open with.
         """
         place = self._free(satellite)
         if text is not None or purpose == "listen":
@@ -159,6 +163,7 @@ class Reception:
                 past=past,
                 style_wanted=overrides.style is not None,
                 output_wanted=output is not None,
+                brought=brought,
             )
             session = self._sessions.commit(opened)
         turn = None

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from vonad.announcing import Announcing
 from vonad.bus import Bus
 from vonad.clock import Clock
+from vonad.component_voice import ComponentVoice
 from vonad.directories import Directories
 from vonad.engine import SpeechToText
 from vonad.equipment import Equipment
@@ -15,7 +16,6 @@ from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.frame import Frame
 from vonad.history import Journal
-from vonad.host import Voice
 from vonad.lines import Lines
 from vonad.parts import Part, Parts
 from vonad.plan import Refusal, Style, Wake
@@ -25,11 +25,12 @@ from vonad.policy import DefaultPolicy, Policy
 from vonad.reaper import Reaper
 from vonad.reception import Reception
 from vonad.resilience import BreakerState
-from vonad.session.announcement import Announcement, new_announcement
+from vonad.session.announcement import Announcement
 from vonad.session.machine import Trigger
 from vonad.session.session import Session
 from vonad.sessions import Sessions
 from vonad.settings import Settings
+from vonad.skill import Risk
 from vonad.sounds import Sounds
 
 log = logging.getLogger(__name__)
@@ -53,13 +54,14 @@ class Runtime:
         clock: Clock,
     ) -> None:
         self.settings = settings
+        self.voice = ComponentVoice(self._say)
         self.parts = parts = Parts(
             plugins,
             clock=clock,
             journal=journal,
             directories=directories,
             timezone=timezone,
-            voice=RuntimeVoice(self),
+            voice=self.voice,
             satellites=lambda: [satellite.id for satellite in self.lines.online],
             changed=self._part_changed,
             leaves=self._part_leaves,
@@ -69,7 +71,12 @@ class Runtime:
         self.journal = journal
         self._clock = clock
         self._policy = Policy(plugins.hook, self._hook_failed, clock=clock)
-        plugins.register_policy(DefaultPolicy(lambda wake: plan_wake(self.settings, wake), risk=parts.catalogue.risk))
+        own = DefaultPolicy(
+            lambda wake: plan_wake(self.settings, wake),
+            risk=parts.catalogue.risk,
+            there=self._risk_there,
+        )
+        plugins.register_policy(own)
         self.announcing = Announcing(self._announce, bus=bus, journal=journal, clock=clock)
         self.sounds = Sounds(directories, clock=clock, speak=self._speak)
         self.lines = Lines(parts, bus=bus, clock=clock, wake=self.wake, came=self.announcing.came)
@@ -159,6 +166,9 @@ class Runtime:
 
     # Telling
 
+    def _say(self, announcement: Announcement) -> Announcement:
+        return self.announcing.say(announcement)
+
     def _announce(self, announcement: Announcement) -> None:
         self.reception.announce(announcement)
 
@@ -179,6 +189,9 @@ class Runtime:
             return
         satellite.follow(str(event.data["state"]), drained=event.data["reason"] == Trigger.PLAYBACK_FINISHED)
 
+    def _risk_there(self, session_id: str, name: str) -> Risk | None:
+        return self.sessions.risk(session_id, name)
+
     def _part_changed(self, label: str, reason: str) -> None:
         self.bus.publish(Event("backend.health", {"name": label, "ok": not reason, "detail": reason}))
 
@@ -197,13 +210,3 @@ class Runtime:
     def _hook_failed(self, hook: str, error: VonadError) -> None:
         log.error("policy: %s", error.message)
         self.bus.publish(Event("error", {"code": error.code, "message": error.message, "op": hook}))
-
-
-class RuntimeVoice(Voice):
-    """What a component may ask of the house."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-
-    async def say(self, satellite: str, text: str) -> str:
-        return self._runtime.announcing.say(new_announcement(text, satellite=satellite)).id

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Literal
 
 from vonad.admission import OnBusy, QueuedTurn
+from vonad.brought import Brought
 from vonad.bus import MAILBOX, Subscription
 from vonad.clock import Clock
 from vonad.errors import VonadError
@@ -36,6 +37,7 @@ class SessionService:
         self._clock = clock
         self._bus = runtime.bus
         self._journal = runtime.journal
+        runtime.voice.conversations = self
         self._turns: OrderedDict[str, tuple[str, Turn | QueuedTurn]] = OrderedDict()
 
     async def create(
@@ -48,6 +50,8 @@ class SessionService:
         overrides: Overrides = AS_SET,
         resume: str | None = None,
         output_schema: Mapping[str, object] | None = None,
+        hooks: object | None = None,
+        skills: Sequence[object] = (),
     ) -> SessionView:
         """A new session; its first turn, if one is wanted, may fail: the session is there.
 
@@ -55,9 +59,12 @@ class SessionService:
         overrides: what is wanted otherwise than it is set. backend: the same as the one in there.
         resume:    a session that is over, or a conversation, which goes on in this one.
         output_schema: what the reply to the text must fit, as in start_turn.
+        hooks:     an object with methods under @hookimpl, asked before all plugins in this session only.
+        skills:    functions under @skill, or Skill objects that are open, for this session only.
 
         Raises malformed, not_found, session_limit, session_busy, backend_unavailable, capability_unsupported,
-        session_not_found, session_already_active.
+        session_not_found, session_already_active; plugin_error for hooks or skills that are none, plugin_conflict for a
+        skill whose name is taken.
         """
         at_once = initial_turn == "run_immediately"
         if at_once and not text and satellite is None:
@@ -74,6 +81,7 @@ class SessionService:
             resume=resume,
             text=(text or None) if at_once else None,
             output=OutputSchema(output_schema) if output_schema is not None else None,
+            brought=Brought(hooks, tuple(skills)),
             purpose="listen" if at_once and not text else "idle",
         )
         if turn is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from vonad.admission import Admission
+from vonad.brought import Brought
 from vonad.bus import Bus
 from vonad.clock import Clock
 from vonad.engine import Exchange
@@ -21,6 +22,7 @@ from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.structured import unsupported
 from vonad.settings import Settings
+from vonad.skill import Risk
 
 SEEN = 1_000
 """Sessions that can still be read after they closed."""
@@ -38,7 +40,9 @@ class Past:
 class Opened:
     """A session that is open, with what belongs to it here.
 
-    active_at: monotonic, of the last activity. error, reason: what it last said of its failing and of its end.
+    active_at: monotonic, of the last activity.
+    risk:      of the skill of this name in it; None: there is none.
+    error:     what it last said of its failing; `reason`: of its end.
     """
 
     session: Session
@@ -47,6 +51,7 @@ class Opened:
     admission: Admission
     active_at: float
     gone: "Callable[[Opened], None]"
+    risk: Callable[[str], Risk | None]
     task: asyncio.Task[None] | None = None
     error: VonadError | None = None
     reason: str = ""
@@ -117,6 +122,11 @@ class Sessions:
         """Whether it still has something to say, be it only that it closes."""
         return session_id in self._open
 
+    def risk(self, session_id: str, name: str) -> Risk | None:
+        """Of the skill of this name in an open session; None: there is none."""
+        opened = self._open.get(session_id)
+        return opened.risk(name) if opened is not None else None
+
     def view(self, session_id: str) -> SessionView | None:
         """An open one, or one that closed not long ago."""
         opened = self._open.get(session_id)
@@ -155,8 +165,12 @@ class Sessions:
         past: Past | None = None,
         style_wanted: bool = False,
         output_wanted: bool = False,
+        brought: Brought = Brought(),  # noqa: B008  (frozen)
     ) -> Opened:
-        """A session that does not run yet. Raises backend_unavailable; capability_unsupported for a style, for JSON."""
+        """A session that does not run yet.
+
+        Raises backend_unavailable; capability_unsupported for a style, for JSON; and what Brought raises.
+        """
         name, backend = self._equipment.backend(plan)
         if style_wanted and not backend.capabilities.style_conditioning:
             why = f"backend {name} sounds as it sounds: leave style out, or choose another backend"
@@ -164,15 +178,18 @@ class Sessions:
         if output_wanted and not backend.capabilities.structured_output:
             raise unsupported(name)
         past = past or Past(secrets.token_hex(8))
+        session_id = secrets.token_hex(8)
+        means = self._equipment.means(plan, settings, group, past.history, session_id=session_id, brought=brought)
         session = Session(
-            secrets.token_hex(8),
+            session_id,
             past.conversation_id,
             plan,
             satellite.line if satellite is not None else None,
-            self._equipment.means(plan, settings, group, past.history),
+            means,
             past=satellite.ear.past if satellite is not None else tuple,
         )
-        return Opened(session, satellite, seat, Admission(session), self._clock.monotonic(), self._gone)
+        now = self._clock.monotonic()
+        return Opened(session, satellite, seat, Admission(session), now, self._gone, means.desk.risk)
 
     def commit(self, opened: Opened) -> Session:
         """It is one of ours from now on: it counts, and can be found."""

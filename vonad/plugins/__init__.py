@@ -15,11 +15,11 @@ from vonad.hookspecs import GROUP
 from vonad.plugins.api_version import api_fault
 from vonad.plugins.fault import sentence
 from vonad.plugins.hook import REGISTER, Hook
-from vonad.plugins.offer import Group, Offer, OfferDesk
+from vonad.plugins.offer import Group, Offer, OfferDesk, skill_fault
 from vonad.plugins.origin import Candidate, Origin, candidates
-from vonad.plugins.relay import PolicyRelay
+from vonad.plugins.relay import PolicyRelay, SessionHooks
 
-__all__ = ["Group", "Offer", "PluginStatus", "Plugins", "PolicyRelay"]
+__all__ = ["Group", "Offer", "PluginStatus", "Plugins", "PolicyRelay", "SessionHooks", "skill_fault"]
 
 POLICY_NAME = "vonad's own policy"
 

@@ -118,7 +118,7 @@ class OfferDesk(Registrar):
             return None
         if self._group != "skills":
             raise self._fault(f"{factory.__name__} is a skill: offer it in register_skills")
-        if fault := _skill_fault(factory):
+        if fault := skill_fault(factory):
             raise self._fault(f"skill {factory.__name__}: {fault}")
         return factory
 
@@ -133,7 +133,7 @@ class OfferDesk(Registrar):
         return VonadError("plugin_error", message, op=self._plugin)
 
 
-def _skill_fault(skill: type[AnySkill]) -> str:
+def skill_fault(skill: type[AnySkill]) -> str:
     """What is wrong with a skill's declarations; empty when nothing is."""
     for attribute in ("name", "description"):
         value = getattr(skill, attribute, None)

@@ -1,5 +1,6 @@
 """A Host without a daemon: what a component is opened with in a test."""
 
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from vonad.clock import Clock, SystemClock
 from vonad.errors import VonadError
-from vonad.host import Host, Role, Store, Voice
+from vonad.host import Answered, Host, Role, Store, Voice
+from vonad.plan import AS_SET, Overrides
 from vonad.sentences import Sentences
 from vonad.skill import Call
 
@@ -43,13 +45,18 @@ class ScriptedStore(Store):
 
 
 class ScriptedVoice(Voice):
-    """Keeps what it was asked to say, as (satellite, text).
+    """Keeps what it was asked to say, as (satellite, text), and what was asked in its sessions, as (session, text).
 
     satellites: those there are; None: all.
+    sessions:   id → with what it was opened; those that are closed are gone.
+    answers:    text → the reply, or what is raised; a reply is read as JSON where it has to fit a schema.
     """
 
     def __init__(self, satellites: Sequence[str] | None = None) -> None:
         self.said: list[tuple[str, str]] = []
+        self.asked: list[tuple[str, str]] = []
+        self.sessions: dict[str, Mapping[str, object]] = {}
+        self.answers: dict[str, str | VonadError] = {}
         self._satellites = satellites
 
     async def say(self, satellite: str, text: str) -> str:
@@ -57,6 +64,46 @@ class ScriptedVoice(Voice):
             raise VonadError("not_found", f"satellite {satellite!r} is not connected", op="say")
         self.said.append((satellite, text))
         return f"say-{len(self.said)}"
+
+    async def open(
+        self,
+        *,
+        satellite: str | None = None,
+        overrides: Overrides = AS_SET,
+        resume: str | None = None,
+        hooks: object | None = None,
+        skills: Sequence[object] = (),
+    ) -> str:
+        session_id = f"session-{len(self.sessions) + 1}"
+        self.sessions[session_id] = {
+            "satellite": satellite,
+            "overrides": overrides,
+            "resume": resume,
+            "hooks": hooks,
+            "skills": tuple(skills),
+        }
+        return session_id
+
+    async def ask(
+        self,
+        session_id: str,
+        text: str,
+        *,
+        output_schema: Mapping[str, object] | None = None,
+        within_s: float = 60.0,
+    ) -> Answered:
+        if session_id not in self.sessions:
+            raise VonadError("session_not_found", f"no open session {session_id!r}", op="ask")
+        self.asked.append((session_id, text))
+        answer = self.answers.get(text, "")
+        if isinstance(answer, VonadError):
+            raise answer
+        output: object = json.loads(answer) if output_schema is not None else None
+        return Answered(f"{session_id}-{len(self.asked)}", answer, "completed", output)
+
+    async def close(self, session_id: str) -> None:
+        if self.sessions.pop(session_id, None) is None:
+            raise VonadError("session_not_found", f"no open session {session_id!r}", op="close")
 
 
 class ScriptedHost(Host):
