@@ -7,10 +7,12 @@ import pytest
 
 from tests.callers import code, opening
 from tests.runtime_house import RuntimeHouse, runtime_house
-from vonad.backend import BackendCapabilities, SkillRequest
+from vonad.backend import BackendCapabilities, ReplyDone, SkillRequest
 from vonad.errors import VonadError
 from vonad.host import NoSettings
 from vonad.plan import Budget, Overrides, Style
+from vonad.plans import plan_session
+from vonad.plugins.offer import Group
 from vonad.skill import Call, NoArgs, SkillCall, skill
 from vonad.testing import ScriptedBackend, ScriptedHost, settle
 
@@ -167,6 +169,109 @@ async def test_meerkat_build_options_a_turn_has_its_own_follow_up_and_unset_diff
             await home.sessions.start_turn(view.session_id, "hello", follow_up=follow_up)
             await home.clock.advance(3)
             assert (await home.sessions.read(view.session_id)).state == state
+
+
+async def test_meerkat_build_options_a_turn_has_its_own_budget_and_unset_leaves_the_session_s(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, parts={("skills", "lamp"): lamp(NoSettings(), ScriptedHost())}) as home:
+        view = await home.sessions.create(overrides=Overrides(budget=Budget(skill_calls=1)))
+        for turn, (budget, ok) in enumerate(((None, True), (Budget(skill_calls=0), False), (None, True)), start=1):
+            first = await home.sessions.start_turn(view.session_id, "turn on the lamp", budget=budget)
+            await settle()
+            home.backend.dialogue.emit(SkillRequest(turn, SkillCall(f"k{turn}", "lamp", {})))
+            async with asyncio.timeout(5):
+                while not (ok or first.ended.done()) or (ok and f"k{turn}" not in home.backend.dialogue.outcomes):
+                    await home.clock.advance(0.01)
+            if ok:
+                home.backend.dialogue.emit(ReplyDone(turn))
+            assert await asyncio.wait_for(first.ended, 5) == ("completed" if ok else "budget_exceeded")
+
+
+async def test_meerkat_build_options_a_queued_turn_has_its_own_budget_too(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        view = await home.sessions.create()
+        await home.sessions.start_turn(view.session_id, "one")
+        queued = await home.sessions.start_turn(view.session_id, "two", on_busy="queue", budget=Budget(seconds=2))
+        await settle()
+        home.backend.dialogue.emit(ReplyDone(1))
+        await settle()
+        await home.clock.advance(3)
+        assert await asyncio.wait_for(asyncio.shield(queued.ended), 5) == "budget_exceeded"
+
+
+@pytest.mark.parametrize(("greeting", "greets"), [(None, "prompt"), ("", ""), ("Hi.", "Hi.")])
+async def test_meerkat_build_options_a_greeting_takes_the_place_of_a_prompt_for_one(
+    tmp_path: Path, greeting: str | None, greets: str
+) -> None:
+    async with runtime_house(tmp_path, session='greeting_prompt = "prompt"') as home:
+        await home.sessions.create(overrides=Overrides(greeting=greeting))
+        [session] = home.runtime.sessions.open
+        assert (session.plan.greeting or session.plan.greeting_prompt or "") == greets
+
+
+PROFILE = """
+[satellites.desk]
+language = "de"
+backends = ["second", "scripted"]
+follow_up = "never"
+endpointing = "relaxed"
+silence_s = 0.9
+barge_in = false
+greeting = ""
+turn_tokens = 100
+turn_s = 10
+turn_skill_calls = 0
+skills = ["lamp", "gone"]
+style.pace = 0.8
+[satellites.quiet]
+skills = []
+[backends.second]
+"""
+
+
+async def test_meerkat_build_options_per_satellite_profile_and_per_turn_overrides(tmp_path: Path) -> None:
+    second = ScriptedBackend(BackendCapabilities(style_conditioning=True))
+    made: dict[tuple[Group, str], object] = {
+        ("backends", "second"): second,
+        ("skills", "lamp"): lamp(NoSettings(), ScriptedHost()),
+    }
+    house = 'greeting = "Hello."\nturn_tokens = 5000'
+    async with runtime_house(tmp_path, PROFILE, session=house, parts=made) as home:
+        profile = plan_session(home.runtime.settings, "desk", purpose="idle")
+        assert (profile.language, profile.backends, profile.follow_up) == ("de", ("second", "scripted"), "never")
+        assert (profile.endpointing.silence_s, profile.endpointing.partial_s) == (0.9, 2.0)
+        assert (profile.barge_in.enabled, profile.greeting) == (False, None)
+        assert profile.budget == Budget(tokens=100, seconds=10, skill_calls=0)
+        assert (profile.skills, profile.style.pace) == (("lamp", "gone"), 0.8)
+        elsewhere = plan_session(home.runtime.settings, "quiet", purpose="idle")
+        assert (elsewhere.greeting, elsewhere.budget.tokens, elsewhere.skills) == ("Hello.", 5000, ())
+        assert plan_session(home.runtime.settings, "hall", purpose="idle").skills is None
+
+        await home.connect()  # what the profile names and does not run is not there: the satellite is
+        view = await home.sessions.create(satellite="desk")
+        for follow_up, state in ((None, "idle"), (True, "listening")):
+            second.dialogue.on_say = lambda _: second.dialogue.answer_text("Yes.")
+            await home.sessions.start_turn(view.session_id, "hello", follow_up=follow_up)
+            await home.clock.advance(3)
+            assert (await home.sessions.read(view.session_id)).state == state
+        assert [group.skill for group in second.dialogue.sentences.skills] == ["lamp"]
+        await home.sessions.archive(view.session_id)
+        await home.until("session.closed")
+
+        wanted = Overrides(
+            backend="scripted",
+            follow_up=True,
+            barge_in=True,
+            endpointing="aggressive",
+            greeting="Hi.",
+            budget=Budget(),
+            skills=(),
+        )
+        await home.sessions.create(satellite="desk", overrides=wanted)
+        [session] = home.runtime.sessions.open
+        plan = session.plan
+        assert (plan.backends, plan.follow_up, plan.barge_in.enabled) == (("scripted",), "always", True)
+        assert (plan.endpointing.silence_s, plan.greeting, plan.budget, plan.skills) == (0.6, "Hi.", Budget(), ())
+        assert plan.language == "de"
 
 
 async def test_vona_speech_style_profile_is_validated_and_asked_only_of_a_backend_that_can(tmp_path: Path) -> None:

@@ -200,3 +200,11 @@ def test_a_secret_of_a_component_is_kept_and_guarded(check: Check):
     assert check(f'[backends.cloud]\nkey = "{CANARY}"\nurl = "worse"\n') == [
         "vonad.toml:1: [backends.cloud]: its plugin could not check it (RuntimeError)"
     ]
+
+
+def test_meerkat_build_options_a_skill_that_a_satellite_names_and_nobody_offers_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "vonad.toml"
+    path.write_text('[satellites.desk]\nskills = ["clock", "words",\n  "clok"]\n')
+    [problem] = check_components(load(path, {}), OFFERS, ())
+    told = "vonad.toml:2: [satellites.desk] skills[2]: no plugin offers a skill 'clok'; did you mean clock?"
+    assert (problem.fatal, str(problem).endswith(told)) == (False, True)

@@ -77,6 +77,12 @@ async def test_meerkat_build_options_output_schema_over_http_the_reply_comes_wit
     problem(await client.post("/api/sessions/s1/turns", json={"text": "x", "output_schema": []}), 400, "malformed")
 
 
+async def test_meerkat_build_options_budget_of_one_turn_over_http(client, web):
+    for given in ({"text": "x"}, {"text": "x", "budget": {"tokens": 9, "skill_calls": 0}}):
+        assert (await client.post("/api/sessions/s1/turns", json=given)).status_code == 202
+    assert web.sessions.budgets == [None, Budget(tokens=9, skill_calls=0)]
+
+
 @pytest.mark.parametrize(
     ("wanted", "named"),
     [

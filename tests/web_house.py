@@ -47,6 +47,7 @@ class FakeSessions:
         self.created: list[dict[str, object]] = []
         self.options: list[tuple[str, bool | None]] = []
         self.schemas: list[object] = []
+        self.budgets: list[object] = []
         self.unfit = False
         self.injected: list[tuple[str, object, str]] = []
 
@@ -60,8 +61,9 @@ class FakeSessions:
         self.views["s2"] = view("s2", satellite=satellite)
         return self.views["s2"]
 
-    async def start_turn(self, session_id, text, *, on_busy="refuse", follow_up=None, output_schema=None):
+    async def start_turn(self, session_id, text, *, on_busy="refuse", follow_up=None, budget=None, output_schema=None):
         await self.read(session_id)
+        self.budgets.append(budget)
         self.schemas.append(output_schema)
         self.options.append((on_busy, follow_up))
         if text == "busy" and on_busy == "refuse":

@@ -6,6 +6,7 @@ from typing import Literal
 
 from vonad.errors import VonadError
 from vonad.output import OutputSchema
+from vonad.plan import Budget
 from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.structured import unsupported
@@ -37,9 +38,11 @@ class QueuedTurn:
         request_id: str | None,
         follow_up: bool | None,
         structure: Structure | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.id = turn_id
         self.structure = structure
+        self.budget = budget
         self.text = text
         self.request_id = request_id
         self.follow_up = follow_up
@@ -89,10 +92,12 @@ class Admission:
         request_id: str | None = None,
         follow_up: bool | None = None,
         output: OutputSchema | None = None,
+        budget: Budget | None = None,
     ) -> Turn | QueuedTurn:
         """A turn from text: now, or with `queue` as the next one. Raises session_busy, capability_unsupported.
 
         output: what its reply must be.
+        budget: what it may cost; None: what the session's turns may.
         """
         session = self._session
         structure = Structure(output) if output is not None else None
@@ -102,11 +107,13 @@ class Admission:
             why = f"session {session.id} is {session.state}, and another turn waits for it already"
             raise VonadError("session_busy", why, op="text", retryable=True)
         if session.state in RESTING or on_busy == "refuse":
-            turn = session.ask(text, request_id=request_id)
+            turn = session.ask(text, request_id=request_id, budget=budget)
             turn.follow_up, turn.structure = follow_up, structure
             return turn
         turn_id = f"{session.id}-q{next(self._numbers)}"
-        self._waiting = QueuedTurn(turn_id, text, request_id=request_id, follow_up=follow_up, structure=structure)
+        self._waiting = QueuedTurn(
+            turn_id, text, request_id=request_id, follow_up=follow_up, structure=structure, budget=budget
+        )
         return self._waiting
 
     def interrupt(self, source: str) -> None:
@@ -163,7 +170,7 @@ class Admission:
         if waiting is None:
             return
         try:
-            turn = self._session.ask(waiting.text, request_id=waiting.request_id)
+            turn = self._session.ask(waiting.text, request_id=waiting.request_id, budget=waiting.budget)
         except VonadError:  # something else was faster in this very moment
             self._waiting = waiting
             return

@@ -73,19 +73,25 @@ class Equipment:
         *,
         session_id: str,
         brought: Brought = Brought(),  # noqa: B008  (frozen)
+        skills_wanted: bool = False,
     ) -> Means:
         """What a session of this plan works with.
 
         history: what was said before in its conversation.
         brought: what it has besides, of its caller's.
 
-        Raises skill_not_found for one that the plan names, and what Brought raises.
+        skills_wanted: somebody has asked for just the skills of the plan, and is to know if one does not run.
+
+        Raises skill_not_found for such a one, and what Brought raises.
         """
         limits = settings.session
         catalogue, policy, desk = self._parts.catalogue, self._policy, self._desk
         if brought or plan.skills is not None:
+            names = plan.skills
+            if names is not None and not skills_wanted:
+                names = tuple(name for name in names if catalogue.find(name) is not None)
             policy = brought.policy(policy, session_id)
-            catalogue = brought.catalogue(catalogue, plan.skills, session_id, self._parts.host)
+            catalogue = brought.catalogue(catalogue, names, session_id, self._parts.host)
             desk = self._new_desk(catalogue, policy)
         self.roster.cool_off_s = limits.cool_off_s
         return Means(

@@ -33,7 +33,8 @@ def plan_session(
     """What a session for this purpose becomes. Raises malformed for a wish that there is no such thing for."""
     own, defaults = own_settings(settings, satellite), settings.session
     _check(overrides)
-    greeting = defaults.greeting if overrides.greeting is None else overrides.greeting
+    wanted = overrides.greeting if overrides.greeting is not None else own.greeting
+    greeting = defaults.greeting if wanted is None else wanted
     barge_in = defaults.barge_in if own.barge_in is None else own.barge_in
     follow_up = overrides.follow_up
     habit = own.follow_up or defaults.follow_up
@@ -51,14 +52,13 @@ def plan_session(
             speech_s=defaults.barge_in_speech_s,
             need=defaults.barge_in_need,
         ),
-        budget=overrides.budget
-        or Budget(tokens=defaults.turn_tokens, seconds=defaults.turn_s, skill_calls=defaults.turn_skill_calls),
+        budget=overrides.budget or _budget(defaults, own),
         preemptive=defaults.preemptive,
         filler=defaults.filler,
         filler_s=defaults.filler_s,
         greeting=greeting or None,
-        greeting_prompt=defaults.greeting_prompt,
-        skills=overrides.skills,
+        greeting_prompt=defaults.greeting_prompt if wanted is None else None,
+        skills=_skills(own) if overrides.skills is None else overrides.skills,
         style=overrides.style or (Style() if own.style is None else Style(**own.style.model_dump(exclude_none=True))),
     )
 
@@ -68,6 +68,17 @@ def _check(overrides: Overrides) -> None:
     patience = overrides.endpointing
     if patience is not None and patience not in PATIENCE:
         raise VonadError("malformed", f"endpointing {patience!r:.40}: it is one of {', '.join(PATIENCE)}", op="session")
+
+
+def _budget(defaults: SessionDefaults, own: Satellite) -> Budget:
+    calls = defaults.turn_skill_calls if own.turn_skill_calls is None else own.turn_skill_calls
+    return Budget(
+        tokens=own.turn_tokens or defaults.turn_tokens, seconds=own.turn_s or defaults.turn_s, skill_calls=calls
+    )
+
+
+def _skills(own: Satellite) -> tuple[str, ...] | None:
+    return None if own.skills is None else tuple(own.skills)
 
 
 def _endpointing(defaults: SessionDefaults, own: Satellite, wanted: str | None) -> Endpointing:

@@ -11,7 +11,7 @@ from vonad.events import Event
 from vonad.history import Journal
 from vonad.lines import Lines, Satellite
 from vonad.output import OutputSchema
-from vonad.plan import AS_SET, SATELLITE_ID, Overrides, Plan, Purpose, Refusal, Wake
+from vonad.plan import AS_SET, SATELLITE_ID, Budget, Overrides, Plan, Purpose, Refusal, Wake
 from vonad.plans import plan_session
 from vonad.policy import Policy
 from vonad.session.announcement import Announcement
@@ -163,6 +163,7 @@ class Reception:
                 past=past,
                 style_wanted=overrides.style is not None,
                 output_wanted=output is not None,
+                skills_wanted=overrides.skills is not None,
                 brought=brought,
             )
             session = self._sessions.commit(opened)
@@ -203,11 +204,14 @@ class Reception:
         request_id: str | None = None,
         follow_up: bool | None = None,
         output: OutputSchema | None = None,
+        budget: Budget | None = None,
     ) -> Turn | QueuedTurn:
         """A turn from text in a session. Raises rate_limited, session_busy, capability_unsupported."""
         satellite = opened.session.plan.satellite
         self._check_rate(satellite)
-        turn = opened.admission.ask(text, on_busy=on_busy, request_id=request_id, follow_up=follow_up, output=output)
+        turn = opened.admission.ask(
+            text, on_busy=on_busy, request_id=request_id, follow_up=follow_up, output=output, budget=budget
+        )
         self._count(satellite)
         return turn
 

@@ -16,7 +16,7 @@ from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.history import SessionRecord
 from vonad.output import OutputSchema
-from vonad.plan import AS_SET, ContextEvent, InjectMode, Overrides, SessionView
+from vonad.plan import AS_SET, Budget, ContextEvent, InjectMode, Overrides, SessionView
 from vonad.runtime import Runtime
 from vonad.session.turn import Turn
 from vonad.sessions import Opened
@@ -95,11 +95,13 @@ class SessionService:
         *,
         on_busy: OnBusy = "refuse",
         follow_up: bool | None = None,
+        budget: Budget | None = None,
         output_schema: Mapping[str, object] | None = None,
     ) -> Turn | QueuedTurn:
         """A turn from text, now or, with `queue`, as the next one; its id is known at once.
 
         follow_up: listen afterwards; None leaves that to the session.
+        budget:    what it may cost; None: what the session's turns may.
         output_schema: a JSON Schema: the reply is JSON that fits it. Nothing of such a turn is spoken.
 
         Raises session_not_found, session_expired, session_busy (also when one waits already), rate_limited; malformed
@@ -109,7 +111,9 @@ class SessionService:
         if output is not None and follow_up:
             raise VonadError("malformed", "follow_up: nobody is listened to after an output_schema", op="text")
         opened = await self._open(session_id)
-        turn = self._runtime.reception.ask(opened, text, on_busy=on_busy, follow_up=follow_up, output=output)
+        turn = self._runtime.reception.ask(
+            opened, text, on_busy=on_busy, follow_up=follow_up, output=output, budget=budget
+        )
         return self.remember(session_id, turn)
 
     async def wait(self, turn_id: str, seconds: float) -> TurnResult:

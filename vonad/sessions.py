@@ -165,6 +165,7 @@ class Sessions:
         past: Past | None = None,
         style_wanted: bool = False,
         output_wanted: bool = False,
+        skills_wanted: bool = False,
         brought: Brought = Brought(),  # noqa: B008  (frozen)
     ) -> Opened:
         """A session that does not run yet.
@@ -179,7 +180,15 @@ class Sessions:
             raise unsupported(name)
         past = past or Past(secrets.token_hex(8))
         session_id = secrets.token_hex(8)
-        means = self._equipment.means(plan, settings, group, past.history, session_id=session_id, brought=brought)
+        means = self._equipment.means(
+            plan,
+            settings,
+            group,
+            past.history,
+            session_id=session_id,
+            brought=brought,
+            skills_wanted=skills_wanted,
+        )
         session = Session(
             session_id,
             past.conversation_id,

@@ -6,6 +6,7 @@ from vonad.backend import Brief
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.frame import Frame
+from vonad.plan import Budget
 from vonad.session.answer import Answer, Told
 from vonad.session.bargein import BargeIn
 from vonad.session.chain import Chain
@@ -187,10 +188,12 @@ class Course:
         self._floor.spawn(interrupt_dialogue(self._floor), "interrupt")
         self.go_on()
 
-    def take_text(self, trigger: Trigger, text: str, *, request_id: str | None = None) -> Turn:
+    def take_text(
+        self, trigger: Trigger, text: str, *, request_id: str | None = None, budget: Budget | None = None
+    ) -> Turn:
         """Answer a text in a new turn. Raises invalid_state."""
         self._floor.machine.check(trigger, State.PROCESSING)
-        turn = self._floor.take("text")
+        turn = self._floor.take("text", budget)
         turn.request_id, turn.transcript = request_id, text
         self._floor.machine.fire(trigger, State.PROCESSING)
         self._floor.started(turn)

@@ -10,7 +10,7 @@ from vonad.engine import Exchange
 from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.history import TurnRecord
-from vonad.plan import Plan, SessionView
+from vonad.plan import Budget, Plan, SessionView
 from vonad.sentences import Sentences
 from vonad.session.budget import TurnBudget
 from vonad.session.exchanges import remember
@@ -197,14 +197,14 @@ class Floor:
 
     # Turns
 
-    def take(self, source: Source) -> Turn:
-        """A new turn has the floor."""
+    def take(self, source: Source, budget: Budget | None = None) -> Turn:
+        """A new turn has the floor. budget: its own; None: the plan's."""
         number = self.machine.next_epoch()
         ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         now = self.clock.monotonic()
         turn = self.turn = Turn(f"{self.session_id}-{number}", number, source, now, ended, asked_at=now)
         turn.budget = TurnBudget(
-            self.plan.budget,
+            budget or self.plan.budget,
             self.clock,
             lambda spent: self.tell("budget.warning", spent, turn=number),
             lambda error: self.exhausted(turn, error),

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from vonad.backend import BackendCapabilities, Brief
 from vonad.errors import VonadError, first_error
 from vonad.frame import Frame
-from vonad.plan import ContextEvent, InjectMode, Plan, SessionView, Wake
+from vonad.plan import Budget, ContextEvent, InjectMode, Plan, SessionView, Wake
 from vonad.session.announcement import Announcement
 from vonad.session.compaction import Compaction
 from vonad.session.course import Course
@@ -227,8 +227,8 @@ class Session:
             "wake", lambda trigger: self._course.take_text(trigger, text), idle=Trigger.TEXT
         )
 
-    def ask(self, text: str, *, request_id: str | None = None) -> Turn:
-        """Take a turn from text. Raises session_busy while another runs."""
+    def ask(self, text: str, *, request_id: str | None = None, budget: Budget | None = None) -> Turn:
+        """Take a turn from text. budget: its own; None: the plan's. Raises session_busy while another runs."""
         if self.state not in RESTING:
             raise VonadError(
                 "session_busy",
@@ -236,7 +236,7 @@ class Session:
                 op="text",
                 retryable=True,
             )
-        return self._course.take_text(Trigger.TEXT, text, request_id=request_id)
+        return self._course.take_text(Trigger.TEXT, text, request_id=request_id, budget=budget)
 
     def say(self, announcement: Announcement) -> None:
         """Announce: now when nobody is speaking, else when this turn is over. Raises overload."""

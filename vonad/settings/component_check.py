@@ -92,6 +92,7 @@ class _Check:
         yield from self._backends(("session", "backends"), session.backends)
         for satellite, table in self._settings.satellites.items():
             yield from self._backends(("satellites", satellite, "backends"), table.backends or ())
+            yield from self._skills(("satellites", satellite, "skills"), table.skills or ())
         yield from self._engine(("session", "vad"), session.vad, "vad")
         if wake.words or any(table.wake_words for table in self._settings.satellites.values()):
             yield from self._engine(("wake", "engine"), wake.engine, "wake")
@@ -132,6 +133,14 @@ class _Check:
         for number, name in enumerate(names):
             if message := self._missing("backends", name):
                 yield self._sources.problem((*place, number), message)
+
+    def _skills(self, place: tuple[str, ...], names: Sequence[str]) -> Iterator[Problem]:
+        """A skill that nobody offers cannot run, which stops nothing else."""
+        kinds = {kind for group, kind in self._offers if group == "skills"} | set(self._settings.skills)
+        for number, name in enumerate(names):
+            if name not in kinds:
+                message = f"no plugin offers a skill {name!r}; {suggestion(name, sorted(kinds))}"
+                yield replace(self._sources.problem((*place, number), message), fatal=False)
 
     def _engine(self, place: tuple[str, str], name: str, role: str) -> Iterator[Problem]:
         if message := self._missing("engines", name):

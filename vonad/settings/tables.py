@@ -311,6 +311,19 @@ class Satellite(Table):
         default=None, ge=0.1, le=10, description="Instead of [session] silence_s.", examples=[0.8]
     )
     barge_in: bool | None = Field(default=None, description="Instead of [session] barge_in.", examples=[False])
+    greeting: str | None = Field(
+        default=None, description="Instead of [session] greeting and greeting_prompt; empty: none.", examples=[""]
+    )
+    turn_tokens: int | None = Field(
+        default=None, ge=1, description="Instead of [session] turn_tokens.", examples=[2000]
+    )
+    turn_s: float | None = Field(default=None, gt=0, description="Instead of [session] turn_s.", examples=[20])
+    turn_skill_calls: int | None = Field(
+        default=None, ge=0, le=100, description="Instead of [session] turn_skill_calls; 0: none.", examples=[4]
+    )
+    skills: list[Name] | None = Field(
+        default=None, description="The only skills that may run there; not set: all; []: none.", examples=[["clock"]]
+    )
 
 
 class ComponentTable(BaseModel):

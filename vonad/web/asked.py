@@ -124,6 +124,7 @@ class NewTurn(Asked):
     text: Text
     on_busy: OnBusy = "refuse"
     follow_up: bool | None = Field(default=None, description="whether to listen afterwards")
+    budget: Budget | None = Field(default=None, description="of this turn alone")
     output_schema: Schema | None = None
 
 

@@ -60,6 +60,7 @@ def routes(service: Service, events: Events) -> APIRouter:
             said.text,
             on_busy=said.on_busy,
             follow_up=said.follow_up,
+            budget=None if said.budget is None else said.budget.wanted(),
             output_schema=said.output_schema,
         )
         if wait is None:
