@@ -94,7 +94,7 @@ def _where(misfit: Misfit) -> str:
 def _invalid(misfit: Misfit) -> VonadError:
     return VonadError(
         "structured_output_invalid",
-        f"no reply of {1 + RETRIES} fits output_schema; the last one does not at {_where(misfit)}; {REMEDY}",
+        f"none of {1 + RETRIES} replies fits output_schema, the last one not at {_where(misfit)}; {REMEDY}",
         op="output",
         details={"path": misfit.path, "wanted": misfit.wanted, "attempts": 1 + RETRIES},
     )
