@@ -48,7 +48,7 @@ def ask(
         else:
             reply = _in_a_session(daemon, said, timeout)
     if as_json:
-        print_json(reply)
+        print_json({key: value for key, value in reply.items() if key != "output"})  # no schema was asked for
     elif reply["reply"]:
         print(reply["reply"])
     if reply["outcome"] == "failed":
