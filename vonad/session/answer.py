@@ -53,7 +53,7 @@ class Answer:
     """One for the whole session; everything in it is about the open turn."""
 
     def __init__(self, floor: Floor, mouth: Mouth, draft: Draft, told: Told) -> None:
-        self.skills = Skills(floor, mouth, self.apologise, told.fall_back)
+        self.skills = Skills(floor, mouth, self.apologise, told.fall_back, draft.spoil)
         self.structured = Structured(floor, mouth, self.apologise)
         self._floor = floor
         self._mouth = mouth
@@ -108,13 +108,15 @@ class Answer:
             return
         if self.skills.confirmed(turn, answered):
             self._draft.drop()
+            self.skills.forget()
             return
         prepared = self._draft.settle(turn, answered)
         if floor.dialogue is None:
             return  # whoever takes over asks it
         if prepared:
             self.skills.release(turn)
-            await floor.dialogue.confirm()
+            if floor.dialogue is not None:
+                await floor.dialogue.confirm()
         else:
             self.skills.forget()
             await floor.dialogue.say(answered)

@@ -1,5 +1,6 @@
 """The budget of one turn: what answering it has cost so far, a warning when that is most of it, and the end of it."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -48,6 +49,12 @@ class TurnBudget:
         if limit is None or self._begun is None:
             return None
         return max(0.0, self._begun + limit - self._clock.monotonic())
+
+    @property
+    def skill_calls_left(self) -> float:
+        """How many more attempts there may be."""
+        limit = self._limits["skill_calls"]
+        return math.inf if limit is None else max(0.0, limit - self._used["skill_calls"])
 
     def begin(self) -> None:
         """The user's words have ended: seconds count from here."""

@@ -25,7 +25,7 @@ class Draft:
         self.confirmed = False
         self.replaced = replaced
         self._floor = floor
-        self._prepared = False
+        self._prepared = self._spoiled = False
         self._turn = 0
         self._text: str | None = None
         self._dialogue: Dialogue | None = None
@@ -47,16 +47,22 @@ class Draft:
         drafted = self._of(turn)
         if drafted is not None and words(drafted) == words(answered):
             return
-        self._turn, self._text, self.confirmed, self._prepared = turn.number, answered, False, False
+        self._turn, self._text = turn.number, answered
+        self.confirmed = self._prepared = self._spoiled = False
         self._dialogue = floor.dialogue
         floor.spawn(self._prepare(turn, answered), "prepare")
 
     def settle(self, turn: Turn, final: str) -> bool:
         """Whether what was prepared is the answer to the final words; it is a draft no longer."""
         drafted = self._of(turn)
-        self.confirmed = drafted is not None and self._prepared and usable(self._floor.plan.preemptive, drafted, final)
+        fits = drafted is not None and usable(self._floor.plan.preemptive, drafted, final)
+        self.confirmed = fits and self._prepared and not self._spoiled
         self._text = self._dialogue = None
         return self.confirmed
+
+    def spoil(self) -> None:
+        """It cannot be the answer, even to these very words: they are answered anew, once they are final."""
+        self._spoiled = True
 
     def drop(self) -> None:
         """It is not wanted. The dialogue forgets what it prepared with the next thing that is asked of it."""

@@ -109,6 +109,7 @@ class Desk:
         tell: Callable[[str, Mapping[str, object]], None],
         budget: Allowance | None = None,
         confirmed: bool = False,
+        may_ask: bool = True,
     ) -> Settled:
         """Run a call for a turn.
 
@@ -116,6 +117,7 @@ class Desk:
         budget:    None: there is no limit.
         confirmed: the user has said yes to this call, the `call` of a Pending. Policy is asked again, and may deny; it
                    is not believed for a call that the user was not asked about.
+        may_ask:   the user can be asked now; else a call that needs a yes is called off.
         """
         summary = sealed(call.arguments)[:SUMMARY]
         tell("skill.attempt", {"call_id": call.id, "name": call.name, "args_summary": summary})
@@ -129,9 +131,9 @@ class Desk:
             entry = self._catalogue.get(call.name)
             arguments = _arguments(entry, call)
             prompt = self._reviewed(call, session, agreed=agreed)
-            if prompt:
+            if prompt and may_ask:
                 settled = self._ask(call, prompt, session)
-            else:
+            elif not prompt:
                 await self._on_disk(entry, started)
                 circumstances = Call(
                     id=call.id,
