@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from tests.conversation import Conversation, Hooks, conversation
 from vonad.backend import BackendCapabilities, ReplyDone, ReplyText, SkillRequest, Transcript
 from vonad.errors import VonadError
@@ -226,3 +228,44 @@ async def test_a_skill_begun_early_that_still_runs_when_listening_ends_is_being_
         await settle()
         assert tale.talk.states[3:] == ["processing"]
         assert tale.talk.dialogue.outcomes["what is in the box 0"].speech == "It is empty."
+
+
+# What is done is done for the very words
+
+
+@pytest.mark.parametrize("preemptive", ["use_if_similar", "always_use"])
+async def test_what_waits_to_be_done_is_done_only_for_the_very_words_whatever_the_strategy(
+    preemptive: Preemptive,
+) -> None:
+    async with story(preemptive=preemptive) as tale:
+        await tale.pauses("please turn on the lamp in the bedroom", "lamp")
+        await tale.ends("please turn off the lamp in the bedroom")
+        assert tale.said() == ["say please turn off the lamp in the bedroom"]
+        assert tale.asked == []
+
+
+@pytest.mark.parametrize("preemptive", ["discard", "use_if_similar", "always_use"])
+async def test_what_waits_to_be_done_is_done_for_the_very_words(preemptive: Preemptive) -> None:
+    async with story(preemptive=preemptive) as tale:
+        await tale.pauses("please turn on the lamp", "lamp")
+        await tale.ends("Please turn on the lamp.")
+        assert tale.said() == ["confirm"]
+        assert tale.asked == [("lamp", "Please turn on the lamp.")]
+
+
+async def test_an_answer_that_only_reads_is_used_for_similar_words() -> None:
+    async with story(preemptive="always_use") as tale:
+        await tale.pauses("what is in the box", "look")
+        await tale.ends("what is in the big box")
+        assert tale.said() == ["confirm"]
+
+
+async def test_an_answer_used_for_other_words_that_wants_to_do_something_after_all_is_made_anew() -> None:
+    async with story(preemptive="always_use") as tale:
+        await tale.pauses("turn on the lamp")
+        talk = tale.talk
+        talk.dialogue.on_confirm = lambda _: talk.dialogue.emit(SkillRequest(talk.turn, SkillCall("on", "lamp", {})))
+        talk.dialogue.on_say = lambda _: talk.dialogue.emit(SkillRequest(talk.turn, SkillCall("off", "lamp", {})))
+        await tale.ends("turn off the lamp")
+        assert tale.said() == ["confirm", "say turn off the lamp"]
+        assert set(talk.dialogue.outcomes) == {"off"}

@@ -147,7 +147,8 @@ class BargeIn:
 
 Preemptive = Literal["off", "discard", "use_if_similar", "always_use"]
 """What becomes of a reply that was prepared for words the user had not finished: discard keeps it only if the final
-words are the same; use_if_similar if more than 0.8 of them are; always_use in any case; off: none is prepared."""
+words are the same; use_if_similar if more than 0.8 of them are; always_use in any case; off: none is prepared.
+Where it wants something done, other words than its own have the reply made anew, whatever this says."""
 
 Filling = Literal["none", "static_clip", "backend_generated"]
 """What is played while the user waits."""

@@ -59,6 +59,7 @@ class Answer:
         self._mouth = mouth
         self._draft = draft
         self._told = told
+        draft.acts = lambda: self.skills.waiting
 
     async def take(self, item: Reply) -> None:
         """What the dialogue says; what belongs to another turn comes too late."""
@@ -215,10 +216,20 @@ class Answer:
             case Transcript():
                 await self._transcript(turn, event)
             case SkillRequest():
-                self.skills.request(turn, event)
+                await self._wish(turn, event)
             case Diagnostic():
                 told = "retrying" if event.retrying else "backend.diagnostic"
                 floor.tell(told, {"name": floor.backend, "message": event.message})
+
+    async def _wish(self, turn: Turn, wish: SkillRequest) -> None:
+        floor = self._floor
+        if turn.asked and self._draft.guessed(turn) and floor.means.desk.risk(wish.call.name) != "read":
+            self._draft.drop()
+            self.skills.forget()
+            if floor.dialogue is not None:
+                await floor.dialogue.say(turn.said)
+        else:
+            self.skills.request(turn, wish)
 
     async def _inform(self, decision: InjectContext) -> None:
         """Tell the backend what policy wants it to know, if it can be told anything."""

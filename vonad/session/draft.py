@@ -18,22 +18,29 @@ class Draft:
     """At most one, of the open turn; only where the plan wants it and the backend prepares.
 
     confirmed: the last one asked about was the answer: what waited for that may be done.
+    acts:      whether it waits to do something: then only the very same words confirm it, whatever the plan wants.
     replaced:  called when another one has taken the place of the one before: what that had asked for is not wanted.
     """
 
     def __init__(self, floor: Floor, replaced: Callable[[], None] = lambda: None) -> None:
         self.confirmed = False
         self.replaced = replaced
+        self.acts: Callable[[], bool] = lambda: False
         self._floor = floor
         self._prepared = self._spoiled = False
         self._turn = 0
         self._text: str | None = None
         self._dialogue: Dialogue | None = None
+        self._guessed: Dialogue | None = None
 
     @property
     def text(self) -> str | None:
         """The words it answers; None: there is no draft."""
         return self._text
+
+    def guessed(self, turn: Turn) -> bool:
+        """Whether it was confirmed by other words than its own, and is being used: it may say things, but do none."""
+        return self._turn == turn.number and self._guessed is not None and self._guessed is self._floor.dialogue
 
     def consider(self, turn: Turn, text: str) -> None:
         """These may be all the words there are: have an answer to them prepared, if there is none yet."""
@@ -55,8 +62,10 @@ class Draft:
     def settle(self, turn: Turn, final: str) -> bool:
         """Whether what was prepared is the answer to the final words; it is a draft no longer."""
         drafted = self._of(turn)
+        same = drafted is not None and words(drafted) == words(final)
         fits = drafted is not None and usable(self._floor.plan.preemptive, drafted, final)
-        self.confirmed = fits and self._prepared and not self._spoiled
+        self.confirmed = fits and (same or not self.acts()) and self._prepared and not self._spoiled
+        self._guessed = self._dialogue if self.confirmed and not same else None
         self._text = self._dialogue = None
         return self.confirmed
 
@@ -66,7 +75,7 @@ class Draft:
 
     def drop(self) -> None:
         """It is not wanted. The dialogue forgets what it prepared with the next thing that is asked of it."""
-        self._text = self._dialogue = None
+        self._text = self._dialogue = self._guessed = None
         self.confirmed = False
 
     def _of(self, turn: Turn) -> str | None:

@@ -65,6 +65,11 @@ class Skills:
         self._early: list[Early] = []
         self._released = True
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the prepared answer wants something done."""
+        return bool(self._waiting)
+
     def request(self, turn: Turn, wish: SkillRequest) -> None:
         """The dialogue wants a skill run."""
         desk = self._floor.means.desk
