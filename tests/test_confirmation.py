@@ -351,6 +351,13 @@ def test_recognisers_compile_the_sentences_once() -> None:
 
 
 @pytest.mark.parametrize("language", ANSWERS)
+def test_no_yes_begins_a_no_nor_a_no_a_yes_so_nobody_has_to_wait_for_the_rest(language: str) -> None:
+    answers = ANSWERS[language]
+    for one, other in (("yes", "no"), ("no", "yes")):
+        assert not [text for text in answers[other] if text.startswith(tuple(f"{said} " for said in answers[one]))]
+
+
+@pytest.mark.parametrize("language", ANSWERS)
 def test_every_answer_is_a_sentence_of_hassil_s_that_says_just_this(language: str) -> None:
     for templates in ANSWERS[language].values():
         for template in templates:

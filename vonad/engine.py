@@ -174,7 +174,9 @@ class TurnDetector(ABC):
 
     @abstractmethod
     def judge(self, words: str, *, sentences: Sentences) -> Literal["complete", "open", "partial", "unknown"]:
-        """complete: a whole sentence that cannot go on; open: it could go on; partial: the beginning of one."""
+        """complete: a whole sentence, and the same is done whatever may follow; open: one that could go on to something
+        else; partial: the beginning of one.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,8 @@ class Refusal:
 class Endpointing:
     """When the user's turn is over, in seconds of sound.
 
-    complete_s:  quiet after words that are a whole sentence and cannot go on.
-    silence_s:   quiet after any other words, or a whole sentence that could go on.
+    complete_s:  quiet after words that are a whole sentence, whatever may follow.
+    silence_s:   quiet after any other words, or a whole sentence that could go on to something else.
     partial_s:   quiet in the middle of a sentence.
     no_speech_s: quiet from the beginning.
     maximum_s:   speech that does not stop.

@@ -11,7 +11,7 @@ from hassil.recognize import recognize_best
 from hassil.util import is_template
 
 from vonad import Sentence, Sentences, SkillSentences, WordList
-from vonad_sentences.progress import Follower, Progress
+from vonad_sentences.progress import Arguments, Follower, Meaning, Progress
 from vonad_sentences.wording import number_begun, template_wording, wording
 
 NUMBERS = 5_000
@@ -48,6 +48,10 @@ class Known:
         """Its template."""
         return self.data.sentences[0].expression
 
+    def meaning(self, said: Arguments) -> Meaning:
+        """What is asked for by somebody who says it with these arguments."""
+        return self.skill, frozenset({**self.data.slots, **dict(said)}.items())
+
 
 class Book:
     """The sentences of a turn.
@@ -77,19 +81,22 @@ class Book:
 
     def progress(self, text: str) -> Progress:
         """How far a text has got along any of the sentences."""
-        far = Progress(whole=False, open=False)
+        far = Progress()
         for words in self._readings(text):
             far |= self._follow(words)
             if (begun := number_begun(words, self._language)) is not None:
-                far |= Progress(whole=False, open=self._follow(begun).open)
+                far |= Progress(open=self._follow(begun).open)
         return far
 
     def _follow(self, words: str) -> Progress:
-        far = Progress(whole=False, open=False)
+        whole: set[Meaning] = set()
+        ahead: set[Meaning | None] = set()
         follower = Follower(words, self._language)
         for known in self._known:
-            far |= follower.follow(known.expression, known.data.slot_lists)
-        return far
+            ends, goes_on = follower.follow(known.expression, known.data.slot_lists)
+            whole.update(known.meaning(said) for said in ends)
+            ahead.update(known.meaning(said) if said is not None else None for said in goes_on)
+        return Progress(frozenset(whole), frozenset(ahead))
 
     def _readings(self, text: str) -> list[str]:
         """A text as the templates may be written, the likely way first; none: there are no words in it."""

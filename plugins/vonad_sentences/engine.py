@@ -81,5 +81,5 @@ class SentencesTurnDetector(Component[NoSettings], TurnDetector):
         """unknown also for no words at all."""
         progress = self._shelf.book(sentences, self.host.language).progress(words)
         if progress.whole:
-            return "open" if progress.open else "complete"
+            return "complete" if progress.decided else "open"
         return "partial" if progress.open else "unknown"

@@ -1,6 +1,6 @@
 """How far a text has got along a template: to its end, or to where it could go on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -9,20 +9,40 @@ from hassil.intents import RangeSlotList, SlotList, TextSlotList
 
 from vonad_sentences.wording import number_words
 
+Arguments = tuple[tuple[str, object], ...]
+"""What lists have made of the words, as (name, value)."""
+
+Meaning = tuple[str, frozenset[tuple[str, object]]]
+"""A skill, and all of what it would be asked with."""
+
+Place = tuple[int, Arguments]
+"""Where in a text, and what it has come to mean by then."""
+
+Rest = tuple[Sequence[Expression], int, "Rest | None"]
+"""What of a template comes later: these items from this one on, and then the rest around them."""
+
+OVER = -1
+"""The text has ended within the template."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a text is.
+    """What a text is, or could become.
 
-    whole: a sentence.
-    open:  something that a sentence begins with, and goes on after.
+    whole: what it means as a sentence; nothing: it is none.
+    open:  what could be meant by sentences that begin with it and go on; None: the words to come decide that.
     """
 
-    whole: bool
-    open: bool
+    whole: frozenset[Meaning] = frozenset()
+    open: frozenset[Meaning | None] = frozenset()
 
     def __or__(self, other: "Progress") -> "Progress":
-        return Progress(self.whole or other.whole, self.open or other.open)
+        return Progress(self.whole | other.whole, self.open | other.open)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is a sentence, and whatever may follow has the very same done."""
+        return bool(self.whole) and (not self.open or (len(self.whole) == 1 and self.open == self.whole))
 
 
 class Follower:
@@ -31,40 +51,62 @@ class Follower:
     def __init__(self, text: str, language: str) -> None:
         self._text = f"{text} "  # the last word is over
         self._language = language
-        self._open = False
+        self._open: set[Arguments | None] = set()
 
-    def follow(self, expression: Expression, lists: Mapping[str, SlotList]) -> Progress:
-        """What the text is to this template."""
-        self._open = False
-        ends = self._after(expression, {0}, lists)
-        return Progress(not ends.isdisjoint({len(self._text), len(self._text) - 1}), self._open)
+    def follow(
+        self, expression: Expression, lists: Mapping[str, SlotList]
+    ) -> tuple[set[Arguments], set[Arguments | None]]:
+        """(what the text means as this template, what it could mean gone on with; None: words to come decide that)"""
+        self._open = set()
+        ends = self._after(expression, {(0, ())}, lists, None)
+        return {said for at, said in ends if at >= len(self._text) - 1}, self._open
 
-    def _after(self, expression: Expression, starts: Iterable[int], lists: Mapping[str, SlotList]) -> set[int]:
+    def _after(
+        self, expression: Expression, places: set[Place], lists: Mapping[str, SlotList], rest: Rest | None
+    ) -> set[Place]:
         """Where in the text the expression can end, when it begins at one of these places."""
-        places = set(starts)
         if not places:
             return places
         if isinstance(expression, TextChunk):
-            return {end for start in places if (end := self._chunk(expression.text, start)) is not None}
+            return self._along(expression.text, places, rest)
         if isinstance(expression, Permutation):
             orders = permutations(expression.items) if len(expression.items) <= 5 else [expression.items]
-            return {end for order in orders for end in self._sequence(order, places, lists)}
+            return {end for order in orders for end in self._sequence(order, places, lists, rest)}
         if isinstance(expression, Alternative):
-            return {end for item in expression.items for end in self._after(item, places, lists)}
+            return {end for item in expression.items for end in self._after(item, places, lists, rest)}
         if isinstance(expression, Group):
-            return self._sequence(expression.items, places, lists)
+            return self._sequence(expression.items, places, lists, rest)
         if isinstance(expression, ListReference):
-            ways = self._ways(lists[expression.list_name])
-            return {end for way in ways for end in self._after(way, places, lists)}
+            ends: set[Place] = set()
+            for way, value in self._ways(lists[expression.list_name]):
+                argument = (expression.slot_name, value)
+                if isinstance(way, TextChunk):
+                    ends |= self._along(way.text, places, rest, argument)
+                else:
+                    ends |= self._after(way, {(at, (*said, argument)) for at, said in places}, lists, rest)
+            return ends
         return set()
 
-    def _sequence(self, items: Iterable[Expression], places: set[int], lists: Mapping[str, SlotList]) -> set[int]:
-        for item in items:
-            places = self._after(item, places, lists)
+    def _sequence(
+        self, items: Sequence[Expression], places: set[Place], lists: Mapping[str, SlotList], rest: Rest | None
+    ) -> set[Place]:
+        for number, item in enumerate(items, 1):
+            places = self._after(item, places, lists, (items, number, rest))
         return places
 
+    def _along(self, chunk: str, places: set[Place], rest: Rest | None, *argument: tuple[str, object]) -> set[Place]:
+        """Where a piece of template can end, which stands for this argument."""
+        ends: set[Place] = set()
+        for at, said in places:
+            end = self._chunk(chunk, at)
+            if end == OVER:
+                self._open.add(None if _chooses(rest) else (*said, *argument))
+            elif end is not None:
+                ends.add((end, (*said, *argument)))
+        return ends
+
     def _chunk(self, chunk: str, at: int) -> int | None:
-        """Where a piece of template ends that begins at `at`; None: it differs. A gap may be any number of spaces."""
+        """Where a piece of template ends that begins at `at`, or OVER; None: it differs. A gap is any spaces."""
         for letter in chunk:
             begins = at == 0 or self._text[at - 1] == " "
             if letter.isspace():
@@ -73,17 +115,30 @@ class Follower:
                         return None
                     at += 1
             elif at == len(self._text):
-                self._open = True
-                return None
+                return OVER
             elif self._text[at] != letter:
                 return None
             else:
                 at += 1
         return at
 
-    def _ways(self, words: SlotList) -> Iterator[Expression]:
+    def _ways(self, words: SlotList) -> Iterator[tuple[Expression, object]]:
+        """(what may be said, what that means)"""
         if isinstance(words, TextSlotList):
-            yield from (value.text_in for value in words.values)
+            yield from ((value.text_in, value.value_out) for value in words.values)
         elif isinstance(words, RangeSlotList):
             for value in range(words.start, words.stop + 1, words.step):
-                yield TextChunk(number_words(value, self._language) or str(value))
+                yield TextChunk(number_words(value, self._language) or str(value)), value
+
+
+def _chooses(rest: Rest | None) -> bool:
+    """Whether an argument may come out of what follows."""
+    while rest is not None:
+        items, number, rest = rest
+        if _has_list(items[number:]):
+            return True
+    return False
+
+
+def _has_list(items: Iterable[Expression]) -> bool:
+    return any(isinstance(item, ListReference) or (isinstance(item, Group) and _has_list(item.items)) for item in items)

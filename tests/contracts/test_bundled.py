@@ -103,7 +103,7 @@ async def sentences(house: House) -> None:
 
 async def sentences_turn(house: House) -> None:
     async with house.furnished(), house.opener("engines", "sentences_turn")() as detector:
-        whole, begun = [TIME, "never mind"], ["what time", TIME, "what's the"]
+        whole, begun = [TIME, "never mind"], ["what time", "what's the", "tell me the"]
         await check_turn_detector(detector, sentences=house.sentences, whole=whole, begun=begun)
 
 

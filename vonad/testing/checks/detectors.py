@@ -108,7 +108,11 @@ async def check_turn_detector(
     whole: Sequence[str] = (),
     begun: Sequence[str] = (),
 ) -> None:
-    """An open detector, with what may be said. whole: whole sentences; begun: beginnings of some."""
+    """An open detector, with what may be said.
+
+    whole: whole sentences.
+    begun: beginnings of some, that do not ask for the same already.
+    """
     who = "TurnDetector.judge"
     promise(isinstance(detector, TurnDetector), f"it is a TurnDetector: got {type(detector).__name__}")
     streams(detector, "TurnDetector")
