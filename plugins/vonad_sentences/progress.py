@@ -7,7 +7,7 @@ from itertools import permutations
 from hassil.expression import Alternative, Expression, Group, ListReference, Permutation, TextChunk
 from hassil.intents import RangeSlotList, SlotList, TextSlotList
 
-from vonad_sentences.wording import number_words
+from vonad_sentences.wording import PADDING, number_words
 
 Arguments = tuple[tuple[str, object], ...]
 """What lists have made of the words, as (name, value)."""
@@ -21,16 +21,14 @@ Place = tuple[int, Arguments]
 Rest = tuple[Sequence[Expression], int, "Rest | None"]
 """What of a template comes later: these items from this one on, and then the rest around them."""
 
-OVER = -1
-"""The text has ended within the template."""
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What a text is, or could become.
 
     whole: what it means as a sentence; nothing: it is none.
-    open:  what could be meant by sentences that begin with it and go on; None: the words to come decide that.
+    open:  what could be meant by sentences that begin with it and go on; None: the words to come decide that, or say
+           something that is waited for.
     """
 
     whole: frozenset[Meaning] = frozenset()
@@ -99,15 +97,19 @@ class Follower:
         ends: set[Place] = set()
         for at, said in places:
             end = self._chunk(chunk, at)
-            if end == OVER:
-                self._open.add(None if _chooses(rest) else (*said, *argument))
+            if isinstance(end, str):
+                pads = end.split()[0] in PADDING.get(self._language, ())
+                self._open.add((*said, *argument) if pads and not _chooses(rest) else None)
             elif end is not None:
                 ends.add((end, (*said, *argument)))
         return ends
 
-    def _chunk(self, chunk: str, at: int) -> int | None:
-        """Where a piece of template ends that begins at `at`, or OVER; None: it differs. A gap is any spaces."""
-        for letter in chunk:
+    def _chunk(self, chunk: str, at: int) -> int | str | None:
+        """Where a piece of template ends that begins at `at`, or what of it is still to come; None: it differs.
+
+        A gap is any spaces.
+        """
+        for number, letter in enumerate(chunk):
             begins = at == 0 or self._text[at - 1] == " "
             if letter.isspace():
                 if not begins:
@@ -115,7 +117,7 @@ class Follower:
                         return None
                     at += 1
             elif at == len(self._text):
-                return OVER
+                return chunk[number:]
             elif self._text[at] != letter:
                 return None
             else:

@@ -5,12 +5,17 @@ Lower case, no punctuation, no hyphens, numbers as words, and in English "what i
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from hassil.numbers import get_rbnf_engine
 
 LONGEST = 9
 """Digits of a number; longer ones, and those that begin with zero, are spoken digit by digit."""
+
+PADDING: Mapping[str, frozenset[str]] = MappingProxyType({"en": frozenset({"now", "please", "right", "then"})})
+"""Words that people add without a pause or not at all, by language; nobody who leaves them out wants to say more."""
 
 _SYMBOLS = {"&": " and ", "%": " percent ", "+": " plus ", "°": " degrees "}
 _WORD = re.compile(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)*'?")

@@ -266,7 +266,7 @@ async def test_sentences_are_compiled_once_and_the_last_ones_kept(agent, monkeyp
         ("set a timer for a hundred and five minutes", "complete"),
         ("turn off the kitchen light", "complete"),
         ("What time is it?", "complete"),
-        ("what's the date", "complete"),
+        ("what's the date", "open"),
         ("turn on the lamp", "open"),
         ("turn on the kitchen light", "open"),
         ("what's left", "complete"),
@@ -331,18 +331,19 @@ GOES_ON = Sentences(
     ("words", "verdict"),
     [
         ("what is on", "complete"),
-        ("good", "complete"),
-        ("good so far", "complete"),
-        ("do please", "complete"),
-        ("volume fifty five", "complete"),
+        ("good", "open"),
+        ("good so far", "open"),
+        ("good so far my dear", "complete"),
+        ("do please", "open"),
+        ("volume fifty five", "open"),
         ("what comes", "open"),
         ("pause", "open"),
         ("volume fifty", "open"),
-        ("volume a hundred", "complete"),
+        ("volume a hundred", "open"),
         ("play rain", "open"),
         ("play jazz two", "open"),
         ("play rain song please", "open"),
-        ("next rain", "complete"),
+        ("next rain", "open"),
         ("next jazz", "open"),
         ("next", "open"),
         ("stop", "open"),
@@ -354,7 +355,7 @@ GOES_ON = Sentences(
         ("volume", "partial"),
     ],
 )
-async def test_a_sentence_is_over_where_whatever_may_follow_has_the_same_done(detector, words, verdict):
+async def test_a_sentence_is_over_where_no_more_than_padding_may_follow_and_the_same_is_done(detector, words, verdict):
     assert detector.judge(words, sentences=GOES_ON) == verdict
 
 
