@@ -153,7 +153,7 @@ class Reception:
             past = await self._past(resume) if resume is not None else None
             if satellite is not None and self._free(satellite) is not place:
                 raise VonadError("not_found", f"satellite {satellite} went away meanwhile", op="create")
-            self._check_running(place)
+            self._check_running()
             opened = self._sessions.build(
                 plan,
                 place,
@@ -260,12 +260,11 @@ class Reception:
         self._sessions.start(session, self._group)
 
     def _open(self, plan: Plan, place: Satellite | None) -> Session:
-        self._check_running(place)
+        """In place of one that is there, which goes on if this raises."""
+        self._check_running()
         return self._sessions.create(plan, place, self._settings, self._group)
 
-    def _check_running(self, place: Satellite | None) -> None:
-        """Make way on a satellite. Raises overload."""
+    def _check_running(self) -> None:
+        """Raises overload."""
         if self._stopping:
             raise VonadError("overload", "the daemon is stopping", op="session")
-        if place is not None and place.session is not None:
-            place.session.close("superseded")

@@ -39,15 +39,17 @@ class Seats:
     def __len__(self) -> int:
         return len(self._taken)
 
-    def reserve(self, satellite: str | None, *, most: int, each: int) -> Seat:
+    def reserve(self, satellite: str | None, *, most: int, each: int, instead: Seat | None = None) -> Seat:
         """Take one. Raises session_limit.
 
-        most: in the house; each: on the same satellite, 0: no limit.
+        most:    in the house; each: on the same satellite, 0: no limit.
+        instead: of this one, which is to be released as soon as the new one is kept.
         """
-        if len(self._taken) >= most:
-            why = f"{len(self._taken)} sessions are open; session.maximum is {most}"
+        taken = [seat for seat in self._taken if seat is not instead]
+        if len(taken) >= most:
+            why = f"{len(taken)} sessions are open; session.maximum is {most}"
             raise VonadError("session_limit", why, op="session", retryable=True)
-        here = sum(1 for seat in self._taken if satellite is not None and seat.satellite == satellite)
+        here = sum(1 for seat in taken if satellite is not None and seat.satellite == satellite)
         if each and here >= each:
             why = f"{satellite} has {here} sessions open; policy.sessions_per_satellite is {each}"
             raise VonadError("session_limit", why, op="session", retryable=True)

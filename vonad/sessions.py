@@ -149,10 +149,12 @@ class Sessions:
 
     # Reserve, build, commit
 
-    def reserve(self, satellite: str | None, settings: Settings) -> Seat:
-        """Room for a session. Raises session_limit."""
+    def reserve(self, satellite: str | None, settings: Settings, *, instead: Session | None = None) -> Seat:
+        """Room for a session, where there is one that it supersedes in its seat. Raises session_limit."""
         each = settings.policy.sessions_per_satellite
-        return self._seats.reserve(satellite, most=settings.session.maximum, each=each)
+        before = self._open.get(instead.id) if instead is not None else None
+        seat = before.seat if before is not None else None
+        return self._seats.reserve(satellite, most=settings.session.maximum, each=each, instead=seat)
 
     def build(
         self,
@@ -201,7 +203,12 @@ class Sessions:
         return Opened(session, satellite, seat, Admission(session), now, self._gone, means.desk.risk)
 
     def commit(self, opened: Opened) -> Session:
-        """It is one of ours from now on: it counts, and can be found."""
+        """It is one of ours from now on: it counts, and can be found. One on its satellite makes way, with its seat."""
+        before = opened.satellite.session if opened.satellite is not None else None
+        if before is not None:
+            before.close("superseded")
+            if before.id in self._open:
+                self._open[before.id].seat.release()
         opened.seat.keep()
         self._open[opened.id] = opened
         if opened.satellite is not None:
@@ -209,8 +216,9 @@ class Sessions:
         return opened.session
 
     def create(self, plan: Plan, satellite: Satellite | None, settings: Settings, group: asyncio.TaskGroup) -> Session:
-        """All three at once. Raises session_limit, backend_unavailable."""
-        with self.reserve(plan.satellite, settings) as seat:
+        """All three at once. Raises session_limit, backend_unavailable; one on this satellite goes on then."""
+        before = satellite.session if satellite is not None else None
+        with self.reserve(plan.satellite, settings, instead=before) as seat:
             return self.commit(self.build(plan, satellite, settings, group, seat=seat))
 
     def start(self, session: Session, group: asyncio.TaskGroup) -> None:
