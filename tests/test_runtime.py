@@ -177,7 +177,7 @@ async def test_a_part_that_does_not_open_says_why_and_stops_nobody(tmp_path: Pat
 async def test_without_its_backend_a_wake_is_refused_with_the_reason(tmp_path: Path) -> None:
     async with runtime_house(tmp_path, parts={("backends", "scripted"): RuntimeError("no")}) as home:
         await home.connect()
-        assert await home.asked() == "overload"
+        assert await home.asked() == "backend_unavailable"
         assert "[backends.scripted] does not run: RuntimeError: no" in str(home.told("wake.refused")[0].data["detail"])
 
 

@@ -69,6 +69,17 @@ async def talking(home: RuntimeHouse) -> Session:
     return session
 
 
+async def test_a_wake_for_a_backend_that_does_not_run_is_no_overload_and_leaves_the_conversation(
+    tmp_path: Path,
+) -> None:
+    async with runtime_house(tmp_path) as home:
+        session = await talking(home)
+        assert await home.asked(backend="nosuch") == "backend_unavailable"
+        assert (session.state, home.told("session.closed")) == ("processing", [])
+        [refused] = home.told("wake.refused")
+        assert "[backends.nosuch] is not configured" in str(refused.data["detail"])
+
+
 async def test_who_supersedes_a_session_sits_down_in_its_seat(tmp_path: Path) -> None:
     other = ScriptedBackend()
     config = "[policy]\nsessions_per_satellite = 1\n[backends.other]\n"

@@ -90,6 +90,8 @@ async def test_a_refused_wake_says_why(client, web):
     assert error["details"]["reason"] == "unknown_satellite"
     web.house.refuse_next = "rate"
     problem(await client.post("/api/satellites/desk/wake"), 429, "rate_limited")
+    web.house.refuse_next = "backend_unavailable"
+    problem(await client.post("/api/satellites/desk/wake"), 503, "backend_unavailable")
     web.house.refuse_next = "cooldown"
     error = problem(await client.post("/api/satellites/desk/wake"), 409, "wake_refused")
     assert error["details"]["reason"] == "cooldown"

@@ -30,6 +30,7 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "speaker_rejected": "the detector was not sure enough of who spoke",
         "rate": "this satellite asked for too many turns in a minute",
         "overload": "no more sessions fit",
+        "backend_unavailable": "the backend that is to answer does not run",
         "hook_denied": "a plugin's policy refused it",
     }
 )

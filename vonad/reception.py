@@ -25,6 +25,9 @@ from vonad.wake.gate import Gate
 OPENING = frozenset({State.CREATED, State.CONNECTING, State.LISTENING})
 """States in which the microphone is open, or about to be."""
 
+FULL = frozenset({"session_limit", "overload"})
+"""Errors of a session that does not open because there are too many."""
+
 
 class Reception:
     """All calls on the event loop. group: where sessions run."""
@@ -75,7 +78,7 @@ class Reception:
             try:
                 session = self._open(plan, satellite)
             except VonadError as error:
-                return self.refuse(wake, Refusal("overload", error.message))
+                return self.refuse(wake, _refusal(error))
         self._gate.admitted(wake)
         satellite.machine.woken()
         self._journal.wake(wake.satellite, wake.source, wake.phrase, wake.score, accepted=True, reason="", detail="")
@@ -268,3 +271,10 @@ class Reception:
         """Raises overload."""
         if self._stopping:
             raise VonadError("overload", "the daemon is stopping", op="session")
+
+
+def _refusal(error: VonadError) -> Refusal:
+    """Why a wake opens no session. What has no reason of its own comes of a plan that a plugin made."""
+    if error.code in FULL:
+        return Refusal("overload", error.message)
+    return Refusal("backend_unavailable" if error.code == "backend_unavailable" else "hook_denied", error.message)

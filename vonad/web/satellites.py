@@ -12,7 +12,12 @@ from vonad.web.asked import Announcement, Spoken, WakeUp
 from vonad.web.sessions import Wait
 from vonad.web.shapes import Queued, Reply, Said, Satellite, Stopped, TurnStarted, Woken
 
-REFUSED_AS = {"unknown_satellite": "not_found", "rate": "rate_limited", "overload": "overload"}
+REFUSED_AS = {
+    "unknown_satellite": "not_found",
+    "rate": "rate_limited",
+    "overload": "overload",
+    "backend_unavailable": "backend_unavailable",
+}
 """Reasons of refusal that HTTP has a word of its own for; any other is wake_refused."""
 
 SatelliteId = Annotated[str, Path(pattern=f"^{SATELLITE_ID.pattern}$")]
