@@ -1,6 +1,7 @@
 """The ear: who is fed with what is captured, and what is remembered of it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -24,6 +25,10 @@ class Listener:
     @property
     def listening(self) -> bool:
         return self.state is State.LISTENING
+
+    @property
+    def awake(self) -> bool:
+        return self.state in {State.CONNECTING, State.LISTENING}
 
     @property
     def attentive(self) -> bool:
@@ -180,3 +185,18 @@ async def test_after_listening_the_past_begins_anew(room: Room) -> None:
     await room.hear(quiet(0.1))
     assert room.past_s == pytest.approx(0.1)
     assert room.wake.resets == 1
+
+
+async def test_whatever_comes_of_a_word_the_satellite_goes_on_hearing(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(found: Detection) -> None:
+        room.found.append(found.phrase)
+        raise OSError("a defect")
+
+    room.ear._detected = room.ear._stopped = breaks
+    room.session.state = State.SPEAKING
+    with caplog.at_level(logging.ERROR):
+        await room.hear(speech(0.02), quiet(0.1), speech(0.02))
+    assert room.found == ["okay_nabu", "stop"] * 2
+    assert caplog.text.count("was heard, and came to nothing") == 4

@@ -61,7 +61,7 @@ class Speaker:
     """The part of a session that matters here."""
 
     state = State.SPEAKING
-    attentive = listening = False
+    attentive = listening = awake = False
     speaking_text = ""
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ async def test_delivered_wakes_are_accepted_or_refused_and_the_counts_add_up(tmp
     async with runtime_house(tmp_path) as home:
         await home.connect()
         assert await home.asked(id="a") == "accepted"
-        assert await home.asked() == "busy"
+        assert await home.asked(phrase="okay_nabu") == "busy"
         assert await home.asked(id="a") == "duplicate"
         assert await home.asked("attic") == "unknown_satellite"
         assert await home.asked(retained=True) == "retained"

@@ -139,6 +139,10 @@ class Admission:
             return self._session.stop() or dropped
         return True
 
+    def woken(self) -> None:
+        """A wake takes the place of the turn that was to be stopped: it is not meant."""
+        self._due = ""
+
     def moved(self) -> None:
         """The session's state has changed."""
         if self._due or self._waiting is not None:

@@ -1,5 +1,6 @@
 """An ear, the one consumer of a line's frames: keeps a little of the past, waits for the wake word, feeds a session."""
 
+import logging
 from collections import deque
 from collections.abc import Callable
 
@@ -11,11 +12,10 @@ from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.transport import Line
 
-CONNECTING_S = 12.0
-"""Seconds of sound kept while a session connects: longer than it may take."""
+log = logging.getLogger(__name__)
 
-AWAKE = frozenset({State.CREATED, State.CONNECTING, State.INTERRUPTED})
-"""States on the way to listening: what is said now is already meant for us."""
+CONNECTING_S = 12.0
+"""Seconds of sound kept while a session is about to listen: longer than that may take."""
 
 
 class Ear:
@@ -79,14 +79,15 @@ class Ear:
             self._forget()
             if self._detector is not None:
                 self._detector.reset()
-        self._remember(frame, CONNECTING_S if session is not None and session.state in AWAKE else self._pre_roll_s)
+        meant = session is not None and (session.awake or session.state is State.INTERRUPTED)
+        self._remember(frame, CONNECTING_S if meant else self._pre_roll_s)
         if session is not None and session.attentive:
             await session.hear(frame)  # a wake may still interrupt: what was captured before it stays known here too
         if self._detector is not None:
             detection = self._detector.push(frame.samples)
             if detection is not None:
                 self._forget()
-                self._detected(detection)
+                self._tell(self._detected, detection)
         if self._stop is not None:
             self._wait_for_stop(self._stop, frame, answering=answering)
 
@@ -98,7 +99,14 @@ class Ear:
             return
         detection = stop.push(frame.samples)
         if detection is not None:
-            self._stopped(detection)
+            self._tell(self._stopped, detection)
+
+    def _tell(self, who: Callable[[Detection], None], detection: Detection) -> None:
+        """What comes of a word must not deafen the satellite: its line goes on, whatever is raised."""
+        try:
+            who(detection)
+        except Exception:  # a defect
+            log.exception("satellite %s: %r was heard, and came to nothing", self._line.satellite, detection.phrase)
 
     def _remember(self, frame: Frame, seconds: float) -> None:
         past = self._past

@@ -253,6 +253,13 @@ class Lines:
     async def _device_wakes(self, line: Line) -> None:
         try:
             async for wake in line.wakes():
-                self._wake(wake)
+                self._came_to(wake)
         except Exception:  # a defect of the device's own detector leaves the line as it is
             log.exception("satellite %s: its own wake word detector failed", line.satellite)
+
+    def _came_to(self, wake: Wake) -> None:
+        """One wake that comes to nothing is not the last."""
+        try:
+            self._wake(wake)
+        except Exception:  # a defect
+            log.exception("satellite %s: a wake of its own came to nothing", wake.satellite)

@@ -24,7 +24,7 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "unknown_satellite": "no satellite of this name is connected",
         "privacy": "the microphone is switched off",
         "playback": "the satellite was speaking the wake word itself",
-        "busy": "the microphone is already open",
+        "busy": "the microphone is already open, or about to be",
         "cooldown": "the wake word came again within the cooldown",
         "below_threshold": "the detector was not sure enough of the wake word",
         "speaker_rejected": "the detector was not sure enough of who spoke",

@@ -1,6 +1,7 @@
 """Reception: turns wakes and requests into sessions and turns, or says why not."""
 
 import asyncio
+import logging
 
 from vonad.admission import OnBusy, QueuedTurn
 from vonad.brought import Brought
@@ -15,15 +16,13 @@ from vonad.plan import AS_SET, SATELLITE_ID, Budget, Overrides, Plan, Purpose, R
 from vonad.plans import plan_session
 from vonad.policy import Policy
 from vonad.session.announcement import Announcement
-from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.turn import Turn
 from vonad.sessions import Opened, Past, Sessions
 from vonad.settings import Settings
 from vonad.wake.gate import Gate
 
-OPENING = frozenset({State.CREATED, State.CONNECTING, State.LISTENING})
-"""States in which the microphone is open, or about to be."""
+log = logging.getLogger(__name__)
 
 FULL = frozenset({"session_limit", "overload"})
 """Errors of a session that does not open because there are too many."""
@@ -79,6 +78,8 @@ class Reception:
                 session = self._open(plan, satellite)
             except VonadError as error:
                 return self.refuse(wake, _refusal(error))
+        elif not session.admits(wake):
+            return self.refuse(wake, Refusal("busy", f"session {session.id} is {session.state}"))
         self._gate.admitted(wake)
         satellite.machine.woken()
         self._journal.wake(wake.satellite, wake.source, wake.phrase, wake.score, accepted=True, reason="", detail="")
@@ -88,11 +89,21 @@ class Reception:
         if opens:
             session.opened_by(wake)
             self._sessions.start(session, self._group)
-        elif wake.text is not None:
-            session.preempt(wake.text)
         else:
-            session.listen(wake)
+            self._sessions.get(session.id).admission.woken()
+            self._take_turn(session, wake)
         return session
+
+    def _take_turn(self, session: Session, wake: Wake) -> None:
+        """In a session that admits it; if it raises after all, that session is over, and nothing else."""
+        try:
+            if wake.text is not None:
+                session.preempt(wake.text)
+            else:
+                session.listen(wake)
+        except VonadError as error:  # a defect
+            log.exception("session %s took no turn from a wake", session.id)
+            session.close(f"error({error.code})")
 
     def refuse(self, wake: Wake, refusal: Refusal) -> Refusal:
         """Record and publish that a wake opens nothing."""
@@ -115,7 +126,7 @@ class Reception:
             wake,
             satellite.machine,
             speaking=session.speaking_text if session is not None else "",
-            listening=session is not None and session.state in OPENING,
+            listening=session is not None and session.awake,
         )
         if refusal is not None:
             return refusal

@@ -30,6 +30,9 @@ class Course:
     ready: borrows what the session needs to hear for the backend that answers now.
     past:  gives away what was captured just before now.
     close: ends the session, with the reason and, if it has to be said, one of PHRASES.
+
+    overtaken: told that there is a backend, for an open turn or none; whether a wake has taken the place of all that
+               was to be done with it, by this trigger.
     """
 
     def __init__(
@@ -83,10 +86,13 @@ class Course:
         self._past = past
         self._close = close
         self._dropped = 0
+        self.overtaken: Callable[[Turn | None, Trigger], bool] = lambda turn, trigger: False
 
     def begin(self, trigger: Trigger) -> None:
         """What the session was opened for."""
         floor, plan = self._floor, self._floor.plan
+        if self.overtaken(None, trigger):
+            return
         greets = self.own_turns.greets
         if trigger is Trigger.BOUND and (greets or plan.purpose == "say"):
             floor.machine.fire(trigger, State.IDLE)
@@ -189,18 +195,26 @@ class Course:
         self.go_on()
 
     def take_text(
-        self, trigger: Trigger, text: str, *, request_id: str | None = None, budget: Budget | None = None
+        self,
+        trigger: Trigger,
+        text: str,
+        *,
+        request_id: str | None = None,
+        budget: Budget | None = None,
+        instead: bool = False,
     ) -> Turn:
-        """Answer a text in a new turn. Raises invalid_state."""
+        """Answer a text in a new turn, `instead` of words that the backend hears. Raises invalid_state."""
         self._floor.machine.check(trigger, State.PROCESSING)
         turn = self._floor.take("text", budget)
         turn.request_id, turn.transcript = request_id, text
         self._floor.machine.fire(trigger, State.PROCESSING)
         self._floor.started(turn)
-        self._floor.spawn(self._ask(turn, text), "text")
+        self._floor.spawn(self._ask(turn, text, instead=instead), "text")
         return turn
 
-    async def _ask(self, turn: Turn, text: str) -> None:
+    async def _ask(self, turn: Turn, text: str, *, instead: bool) -> None:
+        if instead:
+            await interrupt_dialogue(self._floor)
         await self._floor.begin(turn)
         await self.answer.ask(turn, text)
         self.fallback.rest()
@@ -290,6 +304,8 @@ class Course:
 
     def _bound(self, turn: Turn | None, came_from: State) -> None:
         """Another backend answers from now on."""
+        if self.overtaken(turn, Trigger.BOUND):
+            return
         if turn is not None:
             self.resumption.begin(turn, came_from)
             return

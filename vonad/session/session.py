@@ -24,6 +24,7 @@ from vonad.session.lamp import Lamp
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
 from vonad.session.turn import Turn
+from vonad.session.wakes import Wakes
 from vonad.session.watch import RESTING
 from vonad.transport import Line
 
@@ -63,6 +64,7 @@ class Session:
         self._means = means
         self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
         self._course = Course(self._floor, brief=self._brief, ready=self._ready, past=past, close=self._close)
+        self._wakes = Wakes(self._floor, self._course)
         self._injection = Injection(self._floor, say=self.say, interrupt=self._course.interruption.interrupt)
         self._compaction = Compaction(self._floor)
         self._leases = AsyncExitStack()
@@ -86,6 +88,11 @@ class Session:
     def listening(self) -> bool:
         """Whether the microphone is open."""
         return self._floor.state is State.LISTENING
+
+    @property
+    def awake(self) -> bool:
+        """Whether the microphone is open, or about to be: what is said now is meant for us."""
+        return self._wakes.open
 
     @property
     def attentive(self) -> bool:
@@ -209,23 +216,30 @@ class Session:
         """What the first turn is due to; to be told before `run`."""
         self._lamp.opened_by = wake
 
+    def admits(self, wake: Wake) -> bool:
+        """Whether `listen`, or for a wake with text `preempt`, can lead to something."""
+        return self._wakes.admits(wake)
+
     def listen(self, wake: Wake | None) -> None:
-        """Open the microphone; cuts a reply short. Raises invalid_state while it is open, or opening."""
-        self._lamp.opened_by = wake
-        follow_up = wake.follow_up if wake is not None else None
-        self._course.interruption.before(
-            "wake", lambda trigger: self._course.listen(trigger, "voice", follow_up=follow_up), idle=Trigger.LISTEN
-        )
+        """Open the microphone, as soon as that is possible; cuts a reply short. One that is open stays open.
+
+        Raises invalid_state when the session is over.
+        """
+        if not self.awake:
+            self._lamp.opened_by = wake
+        self._wakes.listen(wake)
 
     def release(self) -> None:
         """Whoever held the microphone open has let go: what was said is all. Nothing happens when it is not open."""
         self._course.microphone.release()
 
     def preempt(self, text: str) -> None:
-        """Take a turn from text now; cuts a reply short. Raises invalid_state while the microphone is open."""
-        self._course.interruption.before(
-            "wake", lambda trigger: self._course.take_text(trigger, text), idle=Trigger.TEXT
-        )
+        """Take a turn from text, as soon as that is possible; cuts a reply short, and closes the microphone.
+
+        Raises invalid_state when the session is over.
+        """
+        self._lamp.opened_by = None
+        self._wakes.preempt(text)
 
     def ask(self, text: str, *, request_id: str | None = None, budget: Budget | None = None) -> Turn:
         """Take a turn from text. budget: its own; None: the plan's. Raises session_busy while another runs."""
@@ -257,7 +271,7 @@ class Session:
         elif self.state is State.INTERRUPTED:
             self._course.interruption.nothing_follows()
         else:
-            return forgotten > 0
+            return self._wakes.forget() or forgotten > 0
         return True
 
     async def inject(self, event: ContextEvent, mode: InjectMode) -> str:

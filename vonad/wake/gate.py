@@ -51,9 +51,8 @@ class Gate:
         refusal = self._late(wake) or self.duplicate(wake.id) or self._private(wake, machine)
         if not wake.explicit:
             refusal = refusal or self._elsewhere(wake, machine) or self._playback(wake, machine, speaking)
-        if listening:
-            refusal = refusal or Refusal("busy", f"the microphone of {wake.satellite} is open already")
-        if not wake.explicit:
+            if listening:
+                refusal = refusal or Refusal("busy", f"the microphone of {wake.satellite} is open already")
             refusal = refusal or self._cooldown(machine) or self._doubtful(wake, machine)
         return refusal or self.rate(wake.satellite)
 
