@@ -16,6 +16,7 @@ from vonad.plan import Plan, Wake
 from vonad.session.announcement import new_announcement
 from vonad.session.session import Session
 from vonad.testing import ScriptedBackend, ScriptedLine, quiet, settle, speech
+from vonad.why import Step, why
 
 NABU = "okay_nabu"
 IDLE = Plan(satellite="desk", backends=("scripted",), purpose="idle")
@@ -170,7 +171,7 @@ async def test_a_text_while_the_backend_of_an_open_microphone_is_lost_takes_the_
         await story.hear(*[speech(0.1)] * 5)
         story.dialogue.emit(FAILURE)
         await settle()
-        story.session.preempt("turn on the lamp")
+        story.session.preempt("turn on the lamp", wake())
         assert not story.session.awake
         slow.may.set()
         await settle()
@@ -341,3 +342,49 @@ async def test_whatever_a_wake_or_a_stop_word_raises_the_satellite_stays(
 
 def _raises(wake: Wake) -> None:
     raise OSError("a defect")
+
+
+# How long it took
+
+
+async def test_the_wake_is_a_stage_of_the_turn_it_led_to(tmp_path: Path) -> None:
+    slow = Slow()
+    config = '[satellites.desk]\nbackends = ["second"]\n[backends.second]\n'
+    async with runtime_house(tmp_path, config, parts={("backends", "second"): slow}) as home:
+        await home.connect()
+        assert await home.asked() == "accepted"
+        await home.clock.advance(0.4)
+        slow.may.set()
+        await settle()
+        [mark] = home.told("latency.mark")
+        assert (mark.turn, dict(mark.data)) == (1, {"stage": "wake", "ms": -400.0})
+        home.house.stop("desk")
+        await home.until("turn.ended")
+        [ended] = home.told("turn.ended")
+        assert ended.data["stages"]["wake"] == -400.0  # type: ignore[index]
+        explained = why(await home.house.turn("last"))
+        assert explained.steps[0] == Step("wake", 400.0, 400.0, "opening")
+        assert explained.slowest == explained.steps[0]
+
+
+@pytest.mark.parametrize("text", [None, "what time is it"])
+async def test_the_wake_is_a_stage_in_a_session_that_is_open(text: str | None) -> None:
+    async with conversation(plan=IDLE) as story:
+        at = story.clock.monotonic()
+        await story.clock.advance(0.25)
+        if text is None:
+            story.session.listen(wake(at))
+        else:
+            story.session.preempt(text, wake(at, text=text))
+        await settle()
+        assert [dict(mark.data) for mark in story.told("latency.mark")] == [{"stage": "wake", "ms": -250.0}]
+
+
+async def test_a_follow_up_is_due_to_no_wake() -> None:
+    plan = Plan(satellite="desk", backends=("scripted",), follow_up="always")
+    async with conversation(plan=plan, before=lambda session: session.opened_by(wake())) as story:
+        await story.say_command()
+        await story.understood("what time is it", "It is noon.")
+        await story.clock.advance(0.4)
+        assert story.turn == 2
+        assert [mark.turn for mark in story.told("latency.mark") if mark.data["stage"] == "wake"] == [1]

@@ -72,7 +72,7 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
         "session.state": Kind("a session's state changed", ("state", "previous", "reason", "degraded"), kept=True),
         "session.closed": Kind("a session ended, exactly once", ("reason", "metrics"), kept=True),
         "wake.accepted": Kind(
-            "a wake opens a turn, or found its microphone open", ("id", "source", "phrase", "score"), kept=True
+            "a wake opened a turn, or found the microphone open", ("id", "source", "phrase", "score"), kept=True
         ),
         "wake.refused": Kind("a wake was refused", ("id", "source", "phrase", "reason", "detail"), kept=True),
         "turn.started": Kind("a turn began", ("turn_id", "source", "id")),

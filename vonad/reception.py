@@ -98,7 +98,7 @@ class Reception:
         """In a session that admits it; if it raises after all, that session is over, and nothing else."""
         try:
             if wake.text is not None:
-                session.preempt(wake.text)
+                session.preempt(wake.text, wake)
             else:
                 session.listen(wake)
         except VonadError as error:  # a defect

@@ -1,10 +1,11 @@
 """Why a turn took as long as it did: its stages in order, what each took, and whose time that was."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vonad.history import FallbackRun, SkillRun, TurnDetail
 
 OWNERS = {
+    "wake": "opening",
     "speech": "the user",
     "endpoint": "endpointing",
     "stt": "stt",
@@ -16,7 +17,7 @@ OWNERS = {
 }
 """Stage → whose time passes until it is reached."""
 
-ORDER = ("wake", *OWNERS)
+ORDER = tuple(OWNERS)
 """Stages that are reached in the same millisecond, in the order of their causes."""
 
 PREPARED = frozenset({"skill", "agent_first_token", "tts_first_audio"})
@@ -28,7 +29,10 @@ UNBLAMED = frozenset({"the user", "the reply itself"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From one stage to the next. at_ms: when it was reached, from the start of the turn; owner: whose time it was."""
+    """From one stage to the next. at_ms: when it was reached, from the start of the turn; owner: whose time it was.
+
+    The wake's is the time from it to the turn that it led to; with one, at_ms counts from there.
+    """
 
     stage: str
     at_ms: float
@@ -91,6 +95,7 @@ def why(turn: TurnDetail) -> Why:
 
 def _steps(turn: TurnDetail) -> tuple[Step, ...]:
     reached = dict(turn.stages)
+    waited = 0.0 - reached.pop("wake", 0.0)
     ended = reached.get("endpoint")
     if ended is not None:
         reached["speech"] = _end_of_speech(turn, ended)
@@ -102,6 +107,9 @@ def _steps(turn: TurnDetail) -> tuple[Step, ...]:
             continue
         steps.append(Step(stage, at_ms, round(at_ms - before, 1), _owner(stage, turn)))
         before = at_ms
+    if "wake" in turn.stages:
+        steps = [replace(step, at_ms=round(step.at_ms + waited, 1)) for step in steps]
+        steps.insert(0, Step("wake", waited, waited, OWNERS["wake"]))
     return tuple(steps)
 
 

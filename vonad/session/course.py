@@ -33,6 +33,7 @@ class Course:
 
     overtaken: told that there is a backend, for an open turn or none; whether a wake has taken the place of all that
                was to be done with it, by this trigger.
+    begun:     told when the turn has begun that the session opened for.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Course:
         self._close = close
         self._dropped = 0
         self.overtaken: Callable[[Turn | None, Trigger], bool] = lambda turn, trigger: False
+        self.begun: Callable[[], None] = lambda: None
 
     def begin(self, trigger: Trigger) -> None:
         """What the session was opened for."""
@@ -101,8 +103,10 @@ class Course:
             self.own_turns.greet(trigger)
         elif plan.purpose == "listen":
             self.listen(trigger, "voice")
+            self.begun()
         elif plan.purpose == "text":
             self.take_text(trigger, plan.text or "")
+            self.begun()
         elif plan.purpose == "say" and len(self.mouth.announcements):
             self.own_turns.announce(trigger)
         elif floor.state is not State.IDLE:

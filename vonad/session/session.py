@@ -215,6 +215,7 @@ class Session:
     def opened_by(self, wake: Wake | None) -> None:
         """What the first turn is due to; to be told before `run`."""
         self._lamp.opened_by = wake
+        self._wakes.opened_by = wake
 
     def admits(self, wake: Wake) -> bool:
         """Whether `listen`, or for a wake with text `preempt`, can lead to something."""
@@ -233,13 +234,13 @@ class Session:
         """Whoever held the microphone open has let go: what was said is all. Nothing happens when it is not open."""
         self._course.microphone.release()
 
-    def preempt(self, text: str) -> None:
+    def preempt(self, text: str, wake: Wake | None = None) -> None:
         """Take a turn from text, as soon as that is possible; cuts a reply short, and closes the microphone.
 
         Raises invalid_state when the session is over.
         """
         self._lamp.opened_by = None
-        self._wakes.preempt(text)
+        self._wakes.preempt(text, wake)
 
     def ask(self, text: str, *, request_id: str | None = None, budget: Budget | None = None) -> Turn:
         """Take a turn from text. budget: its own; None: the plan's. Raises session_busy while another runs."""

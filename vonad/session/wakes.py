@@ -15,13 +15,18 @@ OPENING = frozenset({State.CREATED, State.CONNECTING, State.FALLING_BACK})
 
 
 class Wakes:
-    """What one wants comes before all else that waits; of two that wait, the later one counts."""
+    """What one wants comes before all else that waits; of two that wait, the later one counts.
+
+    opened_by: the one that the session opens for, if it does for one.
+    """
 
     def __init__(self, floor: Floor, course: Course) -> None:
         self._floor = floor
         self._course = course
         self._next: tuple[Trigger, Callable[[Trigger], object]] | None = None
+        self.opened_by: Wake | None = None
         course.overtaken = self._overtaken
+        course.begun = lambda: self._mark(self.opened_by)
 
     @property
     def open(self) -> bool:
@@ -50,16 +55,18 @@ class Wakes:
 
         def listen(trigger: Trigger) -> None:
             course.listen(trigger, "voice", follow_up=follow_up)
+            self._mark(wake)
 
         self._take(Trigger.LISTEN, listen)
 
-    def preempt(self, text: str) -> None:
+    def preempt(self, text: str, wake: Wake | None) -> None:
         """Answer a text. Raises invalid_state when the session is over."""
         course, turn = self._course, self._floor.turn
         instead = self._floor.state is State.LISTENING and turn is not None
 
         def take(trigger: Trigger) -> None:
             course.take_text(trigger, text, instead=instead)
+            self._mark(wake)
 
         if instead and turn is not None:
             self._make_way(turn)
@@ -91,6 +98,13 @@ class Wakes:
             self._make_way(turn)
         following[1](trigger)
         return True
+
+    def _mark(self, wake: Wake | None) -> None:
+        """The turn that has just begun is due to this one, which came before: its time counts from there."""
+        floor, turn = self._floor, self._floor.turn
+        if wake is not None and turn is not None:
+            ms = turn.mark("wake", min(wake.at, turn.started_at))
+            floor.tell("latency.mark", {"stage": "wake", "ms": ms})
 
     def _make_way(self, turn: Turn) -> None:
         """Nothing is heard of this turn just now, and nothing will be."""

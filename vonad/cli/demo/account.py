@@ -47,7 +47,8 @@ class Account:
         ended, before = stages.get("endpoint", 0.0), 0.0
         for stage, ms in sorted(stages.items(), key=lambda item: item[1]):
             name = STAGES.get(stage, stage)
-            took = "prepared" if ms < ended else f"{ms - before:+.1f} ms"
+            spent = 0.0 - ms if stage == "wake" else ms - before  # a wake comes before the turn begins
+            took = "prepared" if stage != "wake" and ms < ended else f"{spent:+.1f} ms"
             self._print((f"  {ms / 1000:7.3f} s ", "dim"), (f"{name:<40}", ""), (f"{took:>12}", "magenta"))
             before = ms if ms >= ended else before
         if first_audio_ms is not None:
