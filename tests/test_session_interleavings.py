@@ -27,7 +27,7 @@ from vonad.errors import VonadError
 from vonad.events import coarse
 from vonad.frame import Frame
 from vonad.host import NoSettings
-from vonad.plan import ContextEvent, InjectMode, Plan
+from vonad.plan import ContextEvent, InjectMode, Plan, Wake
 from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.machine import TRANSITIONS, State
 from vonad.session.session import Session
@@ -295,16 +295,23 @@ class Interleavings(RuleBasedStateMachine):
 
     # The user
 
-    @rule()
-    def wakes_it(self) -> None:
-        self._verb(lambda: self.session.listen(None))
+    @rule(text=st.sampled_from([None, "hello"]))
+    def wakes_it(self, text: str | None) -> None:
+        """A session that admits a wake never refuses it after all, and one that is not over admits it."""
+        wake = Wake(satellite="desk", source="mqtt", at=self.clock.monotonic(), text=text)
+        assert self.session.admits(wake) is not self.session.over
+        if not self.session.over:
+            self._do(self._woken(wake))
 
-    @rule(preempt=st.booleans())
-    def writes(self, *, preempt: bool) -> None:
-        if preempt:
-            self._verb(lambda: self.session.preempt("hello"))
+    async def _woken(self, wake: Wake) -> None:
+        if wake.text is None:
+            self.session.listen(wake)
         else:
-            self._verb(lambda: self.session.ask("hello"))
+            self.session.preempt(wake.text, wake)
+
+    @rule()
+    def writes(self) -> None:
+        self._verb(lambda: self.session.ask("hello"))
 
     @rule(priority=st.integers(0, 2), interrupt=st.booleans())
     def has_it_say_something(self, *, priority: int, interrupt: bool) -> None:
