@@ -13,7 +13,8 @@ from typing import Self, TypeVar
 import aiosqlite
 
 from vonad.clock import Clock
-from vonad.history.faults import check_header, check_marks
+from vonad.history.faults import check_marks
+from vonad.history.header import Header
 from vonad.history.schema import VERSION, marks, migrate
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class Database:
             log.error("the history did not close within %g s: its disk hangs", CLOSE_S)  # noqa: TRY400
 
 
-def for_writing(path: Path) -> _Connection:
+def for_writing(path: Path, header: Header) -> _Connection:
     """Make the file if there is none, readable by nobody else; check whose it is; bring its schema up to date.
 
     Raises store_error for a file that must not be touched, sqlite3.Error, OSError or Damaged for one that cannot be.
@@ -126,7 +127,7 @@ def for_writing(path: Path) -> _Connection:
     # SQLite gives its companions (-wal, -shm, -journal) the mode of the database, so it has to be right from the start.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    check_header(path)
+    header.check()
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, factory=_Connection)
     try:
         check_marks(path, *marks(connection))
@@ -146,9 +147,13 @@ def for_writing(path: Path) -> _Connection:
     return connection
 
 
-def for_reading(path: Path) -> _Connection:
-    """Open an existing file of this schema without changing it. Raises store_error, sqlite3.Error, OSError, Damaged."""
-    check_header(path)
+def for_reading(path: Path, header: Header | None) -> _Connection:
+    """Open an existing file of this schema without changing it. Raises store_error, sqlite3.Error, OSError, Damaged.
+
+    header: None: the writer has looked at it.
+    """
+    if header is not None:
+        header.check()
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         return _reading(uri, path)

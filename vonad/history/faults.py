@@ -6,9 +6,6 @@ from pathlib import Path
 from vonad.errors import VonadError
 from vonad.history.schema import APPLICATION_ID, VERSION
 
-_MAGIC = b"SQLite format 3\0"
-_HEADER = 100
-
 _SENTENCES = {
     sqlite3.SQLITE_BUSY: "{path} is locked by another program: end it, and writing goes on",
     sqlite3.SQLITE_LOCKED: "{path} is locked by another program: end it, and writing goes on",
@@ -61,22 +58,6 @@ def _primary(error: sqlite3.Error) -> int:
     # Errors that Python's own sqlite3 module raises carry no code.
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF
-
-
-def check_header(path: Path) -> None:
-    """Look at a file before SQLite touches it. Raises store_error for another program's file, Damaged for zeros."""
-    with path.open("rb") as file:
-        head = file.read(_HEADER)
-    if not head:
-        return
-    if not any(head):
-        raise Damaged("its header is all zeros")
-    if not head.startswith(_MAGIC):
-        raise foreign(path, f"a file that begins with {head[:16]!r}")
-    application = int.from_bytes(head[68:72], "big", signed=True)
-    # 0: the marks may still be in the write-ahead log.
-    if application not in {0, APPLICATION_ID}:
-        raise foreign(path, f"a database with application id {application:#x}")
 
 
 def check_marks(path: Path, application: int, version: int) -> None:

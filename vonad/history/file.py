@@ -12,6 +12,7 @@ from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.history.database import Database, Work, for_writing
 from vonad.history.faults import Damaged, is_damage, is_locked_or_full, sentence
+from vonad.history.header import Header
 from vonad.history.reader import Reader
 from vonad.history.records import UnknownAction, moment
 from vonad.history.recovery import recover
@@ -31,13 +32,14 @@ class File:
     recovered: skills that had begun when vonad crashed.
     """
 
-    def __init__(self, path: Path, reader: Reader, *, clock: Clock, owner: bool) -> None:
+    def __init__(self, path: Path, header: Header, reader: Reader, *, clock: Clock, owner: bool) -> None:
         self.path = path
         self.healthy = True
         self.detail = ""
         self.on_health: Callable[[bool, str], None] | None = None
         self.recovered: tuple[UnknownAction, ...] = ()
         self._reader = reader
+        self._header = header
         self._clock = clock
         self._recover = owner
         self._database: Database | None = None
@@ -76,7 +78,7 @@ class File:
         return result
 
     async def _open(self) -> Database:
-        database = await Database.open(partial(for_writing, self.path), self._clock)
+        database = await Database.open(partial(for_writing, self.path, self._header), self._clock)
         try:
             if self._recover:
                 self.recovered = await database.run(partial(recover, at=moment(self._clock.now())))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from vonad.clock import Clock
@@ -12,6 +12,7 @@ from vonad.errors import VonadError
 from vonad.history.deletion import Deletion
 from vonad.history.faults import Damaged, sentence
 from vonad.history.file import File
+from vonad.history.header import Header
 from vonad.history.journal import Journal
 from vonad.history.reader import Reader
 from vonad.history.retention import Retention
@@ -68,25 +69,27 @@ async def _switched_off(clock: Clock, group: asyncio.TaskGroup) -> AsyncIterator
 
 @asynccontextmanager
 async def _for_reading(path: Path, clock: Clock, group: asyncio.TaskGroup) -> AsyncIterator[Journal]:
-    reader = Reader(path, clock)
-    try:
-        await reader.follow()
-    except FileNotFoundError:
-        raise VonadError("not_found", f"there is no history at {path} yet", op="history.open") from None
-    except (sqlite3.Error, OSError, Damaged) as error:
-        raise VonadError("store_error", sentence(error, path), op="history.open") from error
-    try:
-        yield Journal(clock, group, reader=reader)
-    finally:
-        await reader.close()
+    with closing(Header(path)) as header:
+        reader = Reader(path, clock, header=header)
+        try:
+            await reader.follow()
+        except FileNotFoundError:
+            raise VonadError("not_found", f"there is no history at {path} yet", op="history.open") from None
+        except (sqlite3.Error, OSError, Damaged) as error:
+            raise VonadError("store_error", sentence(error, path), op="history.open") from error
+        try:
+            yield Journal(clock, group, reader=reader)
+        finally:
+            await reader.close()
 
 
 @asynccontextmanager
 async def _for_writing(
     path: Path, clock: Clock, group: asyncio.TaskGroup, *, retention_days: int, owner: bool
 ) -> AsyncIterator[Journal]:
+    header = Header(path)
     reader = Reader(path, clock)
-    file = File(path, reader, clock=clock, owner=owner)
+    file = File(path, header, reader, clock=clock, owner=owner)
     writer = Writer(file, clock=clock)
     writing = group.create_task(writer.run(), name="history writer")
     retaining: list[asyncio.Task[None]] = []
@@ -112,6 +115,7 @@ async def _for_writing(
                 await reader.close()
             finally:
                 await file.close()
+                header.close()
 
 
 async def _open_first(writer: Writer) -> None:

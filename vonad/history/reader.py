@@ -12,22 +12,27 @@ from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.history.database import Database, Work, for_reading
 from vonad.history.faults import sentence
+from vonad.history.header import Header
 
 T = TypeVar("T")
 
 
 class Reader:
-    """One read at a time. It has nothing to read until it is told what to `follow`."""
+    """One read at a time. It has nothing to read until it is told what to `follow`.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    header: of a file that nobody else has looked at.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, header: Header | None = None) -> None:
         self._path = path
+        self._header = header
         self._clock = clock
         self._database: Database | None = None
         self._one = asyncio.Lock()
 
     async def follow(self) -> None:
         """Open the file as it is now, in place of what was open. Raises what for_reading raises."""
-        current = await Database.open(partial(for_reading, self._path), self._clock)
+        current = await Database.open(partial(for_reading, self._path, self._header), self._clock)
         former, self._database = self._database, current
         if former is not None:
             await former.close()
