@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -243,6 +244,66 @@ async def test_regression_lost_interrupt_while_another_backend_takes_over(tmp_pa
         await home.sessions.interrupt(view.session_id)
         await home.clock.advance(11)
         assert (await home.sessions.wait(turn.id, 5)).outcome in {"interrupted", "failed"}
+
+
+@asynccontextmanager
+async def slow_to_open(tmp_path: Path) -> AsyncIterator[tuple[RuntimeHouse, ScriptedBackend, asyncio.Event]]:
+    """A house with two backends, the second of which opens when it is told to."""
+    second, gate = ScriptedBackend(), asyncio.Event()
+    met = second._open
+
+    def slowly(brief):  # type: ignore[no-untyped-def]
+        @asynccontextmanager
+        async def opened():  # type: ignore[no-untyped-def]
+            await gate.wait()
+            async with met(brief) as dialogue:
+                yield dialogue
+
+        return opened()
+
+    second._open = slowly  # type: ignore[method-assign]
+    async with runtime_house(tmp_path, "[backends.second]\n", parts={("backends", "second"): second}) as home:
+        settings = home.runtime.settings
+        chain = settings.session.model_copy(update={"backends": ["scripted", "second"]})
+        home.runtime.settings = settings.model_copy(update={"session": chain})
+        home.runtime.reception.configure(home.runtime.settings)
+        yield home, second, gate
+
+
+async def test_regression_lost_interrupt_while_another_backend_takes_over_and_a_turn_waits(tmp_path: Path) -> None:
+    async with slow_to_open(tmp_path) as (home, second, gate):
+        view = await home.sessions.create()
+        turn = await home.sessions.start_turn(view.session_id, "open the door")
+        queued = await home.sessions.start_turn(view.session_id, "and the window", on_busy="queue")
+        await settle()
+        home.backend.dialogue.emit(VonadError("backend_step_failed", "it fell over"))
+        await settle()
+        assert (await home.sessions.read(view.session_id)).state == "falling_back"
+        await home.sessions.interrupt(view.session_id)
+        assert not queued.ended.done()
+        gate.set()
+        assert (await home.sessions.wait(turn.id, 5)).outcome == "interrupted"
+        await settle()
+        assert second.dialogue.told[-1] == "say and the window"
+
+
+async def test_regression_lost_interrupt_of_a_wake_that_opens_a_session_for_which_a_turn_waits(tmp_path: Path) -> None:
+    async with slow_to_open(tmp_path) as (home, second, gate):
+        home.backend.failure = VonadError("backend_start_failed", "no power")
+        await home.connect()
+        assert home.house.wake(home.wake(text="open the door")).accepted
+        [view] = await home.sessions.list()
+        queued = await home.sessions.start_turn(view.session_id, "and the window", on_busy="queue")
+        await settle()
+        await home.sessions.interrupt(view.session_id)  # the first in the line
+        assert not queued.ended.done()
+        await home.sessions.interrupt(view.session_id)  # the second
+        assert (await home.sessions.wait(queued.id, 5)).outcome == "interrupted"
+        await home.sessions.interrupt(view.session_id)  # told already
+        gate.set()
+        await home.until("turn.ended")
+        assert [event.data["outcome"] for event in home.told("turn.ended")] == ["interrupted"]
+        assert not any(told.startswith("say") for told in second.dialogue.told)
 
 
 async def test_regression_state_callback_under_lock_a_turn_begins_after_the_transition_that_made_room(

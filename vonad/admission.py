@@ -117,16 +117,17 @@ class Admission:
         return self._waiting
 
     def interrupt(self, source: str) -> None:
-        """End the running turn, or the one that is about to run. Raises session_not_running."""
+        """End the running turn, or the first of those about to run. Raises session_not_running."""
         session = self._session
         if session.state in RUNNING and session.stop(source):
             return
-        if session.state not in RUNNING and self._drop():
-            return
         opens_for_a_turn = session.plan.purpose != "idle" or bool(session.plan.greeting)
         opening = not session.opened.is_set()  # another backend may be taking over before the first has answered
-        if (opening and opens_for_a_turn) or (session.state is State.FALLING_BACK and session.turn is not None):
+        due = (opening and opens_for_a_turn) or (session.state is State.FALLING_BACK and session.turn is not None)
+        if due and not self._due:
             self._due = source
+            return
+        if (session.state not in RUNNING and self._drop()) or due:
             return
         raise VonadError("session_not_running", f"session {session.id} has no running turn", op="interrupt")
 
