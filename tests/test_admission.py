@@ -14,6 +14,7 @@ from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.admission import QueuedTurn
 from vonad.backend import ReplyDone, ReplyText
 from vonad.errors import VonadError
+from vonad.events import EVENTS
 from vonad.session.turn import Turn
 from vonad.testing import ScriptedBackend, settle
 
@@ -46,10 +47,46 @@ async def test_meerkat_start_turn_queues_one_on_request_whose_id_is_known_at_onc
         await settle()
         result = await home.sessions.wait(queued.id, 5)
         assert (result.transcript, result.reply, result.outcome) == ("two", "Second.", "completed")
-        assert result.turn_id == f"{view.session_id}-2"
-        assert await home.sessions.wait(result.turn_id, 5) == result
-        await home.until("turn.ended")
-        assert (await home.house.turn(queued.id)).turn_id == result.turn_id
+        assert result.turn_id == queued.id
+        assert [event.data["turn_id"] for event in home.told("turn.started")][1:] == [queued.id]
+        while len(home.told("turn.ended")) < 2:
+            await settle()
+        assert [event.data["turn_id"] for event in home.told("turn.ended")][1:] == [queued.id]
+    async with runtime_house(tmp_path) as home:  # the same, in another run of the house
+        assert (await home.house.turn(queued.id)).number == 2
+        assert (await home.house.why(queued.id)).transcript == "two"
+
+
+@pytest.mark.parametrize("ends", ["interrupted", "stopped", "archived", "never opened"])
+async def test_a_turn_that_ends_before_it_has_begun_is_told_to_whoever_follows_the_events(
+    tmp_path: Path, ends: str
+) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        if ends == "interrupted":
+            await opening(home, initial_turn="run_immediately", text="two")
+            [view] = await home.sessions.list()
+            await home.sessions.interrupt(view.session_id)
+        elif ends == "never opened":
+            home.backend.failure = VonadError("backend_start_failed", "no power")
+            assert await code(home.house.text("desk", "two")) == "backend_start_failed"
+        else:
+            view = await home.sessions.create(satellite="desk")
+            await home.sessions.start_turn(view.session_id, "one")
+            queued = await home.sessions.start_turn(view.session_id, "two", on_busy="queue")
+            await (home.sessions.archive(view.session_id) if ends == "archived" else _stopped(home))
+            assert (await home.sessions.wait(queued.id, 5)).outcome == "interrupted"
+        await settle()
+        [event] = [event for event in home.told("turn.ended") if event.turn is None]
+        assert str(event.data["turn_id"]) == f"{event.session_id}-q1"
+        assert (event.data["outcome"], event.data["stored"]) == ("interrupted", False)
+        assert set(event.data) == set(EVENTS["turn.ended"].data)
+        closed = home.told("session.closed")
+        assert not closed or home.events.index(event) < home.events.index(closed[0])
+
+
+async def _stopped(home: RuntimeHouse) -> None:
+    assert home.house.stop("desk")
 
 
 async def test_a_queued_turn_is_not_overtaken_by_one_that_does_not_wait(tmp_path: Path) -> None:

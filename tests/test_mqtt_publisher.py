@@ -176,6 +176,8 @@ def test_attributes_change_once_a_turn():
         if kind not in {"turn.ended", "satellite.online", "satellite.offline", "plugins.changed"}
     )
     assert not any("satellite/desk/attributes" in said(messages(made, stamped(kind))) for kind in others)
+    never_begun = stamped("turn.ended", {**data, "outcome": "interrupted"}, turn=None)
+    assert "satellite/desk/attributes" not in said(messages(made, never_begun))
 
 
 @pytest.mark.parametrize(("kind", "leaf"), [("turn.final", "transcript"), ("reply.complete", "reply")])

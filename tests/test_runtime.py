@@ -262,7 +262,7 @@ async def test_a_session_without_a_satellite_is_created_asked_read_and_archived(
 async def test_waiting_for_a_turn_has_an_end(tmp_path: Path) -> None:
     async with runtime_house(tmp_path) as home:
         view = await home.sessions.create(initial_turn="run_immediately", text="hello")
-        waiting = asyncio.create_task(home.sessions.wait(f"{view.session_id}-1", 5))
+        waiting = asyncio.create_task(home.sessions.wait(f"{view.session_id}-q1", 5))
         await home.clock.advance(6)
         with pytest.raises(VonadError, match="is not over after 5 s") as late:
             await waiting

@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Literal
 
 from vonad.errors import VonadError
+from vonad.events import Event
 from vonad.output import OutputSchema
 from vonad.plan import Budget
 from vonad.session.machine import State
@@ -26,6 +28,7 @@ UNBOUND = frozenset({State.CREATED, State.CONNECTING, State.FALLING_BACK})
 class QueuedTurn:
     """A turn that waits until the session is free. It can be waited for like any other.
 
+    id:    the turn's from the start.
     turn:  what it has become; None while it waits, and for good if it was interrupted before it began.
     ended: set to the outcome when it is over.
     """
@@ -76,10 +79,14 @@ class QueuedTurn:
 
 
 class Admission:
-    """One for each session. What it is told of an event it acts upon later: never in the middle of a transition."""
+    """One for each session. What it is told of an event it acts upon later: never in the middle of a transition.
 
-    def __init__(self, session: Session) -> None:
+    publish: told of the end of a turn that never began.
+    """
+
+    def __init__(self, session: Session, publish: Callable[[Event], object]) -> None:
         self._session = session
+        self._publish = publish
         self._waiting: QueuedTurn | None = None
         self._due = ""
         self._numbers = itertools.count(1)
@@ -146,12 +153,10 @@ class Admission:
 
     def moved(self) -> None:
         """The session's state has changed."""
-        if self._due or self._waiting is not None:
+        if self._session.state is State.CLOSING:
+            self._drop()  # now: nothing is told of a session after it has closed
+        elif self._due or self._waiting is not None:
             asyncio.get_running_loop().call_soon(self.look)
-
-    def closed(self) -> None:
-        """The session takes no more turns."""
-        self._drop()
 
     def look(self) -> None:
         """Do what the session's state now allows."""
@@ -166,16 +171,34 @@ class Admission:
     def _drop(self) -> bool:
         """Whether a turn waited; it does no more."""
         waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.end("interrupted")
-        return waiting is not None
+        if waiting is None:
+            return False
+        view = self._session.view()
+        over: dict[str, object] = {
+            "turn_id": waiting.id,
+            "outcome": "interrupted",
+            "generated_text": "",
+            "heard_text": "",
+            "stages": {},
+            "first_audio_ms": None,
+            "endpoint": None,
+            "audio_gap": False,
+            "backend": view.backend,
+            "degraded": view.degraded,
+            "stored": False,
+        }
+        self._publish(Event("turn.ended", over, view.satellite, view.session_id, view.conversation_id))
+        waiting.end("interrupted")
+        return True
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return
         try:
-            turn = self._session.ask(waiting.text, request_id=waiting.request_id, budget=waiting.budget)
+            turn = self._session.ask(
+                waiting.text, request_id=waiting.request_id, turn_id=waiting.id, budget=waiting.budget
+            )
         except VonadError:  # something else was faster in this very moment
             self._waiting = waiting
             return

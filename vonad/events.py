@@ -80,7 +80,7 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
             "what the user said, as the turn is answered", ("turn_id", "text"), kept=True, words=("text",)
         ),
         "turn.ended": Kind(
-            "a turn is over and in the history",
+            "a turn is over, and in the history if `stored`; without a number it never began",
             (
                 "turn_id",
                 "outcome",

@@ -163,11 +163,11 @@ class House:
 
     async def turn(self, turn_id: str) -> TurnDetail:
         """One turn; `last` is the latest. Raises not_found."""
-        return await self._journal.turn(self._sessions.resolve(turn_id))
+        return await self._journal.turn(turn_id)
 
     async def why(self, turn_id: str = "last") -> Why:
         """Where a turn's time went, and who was slow; `last` is the latest. Raises not_found."""
-        return why(await self._journal.turn(self._sessions.resolve(turn_id)))
+        return why(await self._journal.turn(turn_id))
 
     def recovered(self) -> tuple[UnknownAction, ...]:
         """Skills that had begun when vonad crashed: nobody knows whether they acted. None is run again."""

@@ -117,7 +117,7 @@ class SessionService:
         return self.remember(session_id, turn)
 
     async def wait(self, turn_id: str, seconds: float) -> TurnResult:
-        """A turn's result once it is over; one that had to wait has the id it got then.
+        """A turn's result once it is over.
 
         Raises not_found, timeout; what a turn with an output_schema failed with, as structured_output_invalid.
         """
@@ -131,9 +131,7 @@ class SessionService:
         if outcome == "failed" and turn.structure is not None and turn.structure.error is not None and result is None:
             raise turn.structure.error
         output = result.value if result is not None else None
-        return TurnResult(
-            _begun(turn) or turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome, output
-        )
+        return TurnResult(turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome, output)
 
     async def interrupt(self, session_id: str) -> None:
         """End the running turn, or the one about to run.
@@ -213,17 +211,9 @@ class SessionService:
         for turn_id in over:
             del self._turns[turn_id]
 
-    def resolve(self, turn_id: str) -> str:
-        """The id in the history of a turn that had to wait; any other is its own."""
-        known = self._turns.get(turn_id)
-        return (_begun(known[1]) if known is not None else None) or turn_id
-
     def _find(self, turn_id: str) -> tuple[str, Turn | QueuedTurn]:
         if turn_id in self._turns:
             return self._turns[turn_id]
-        for session_id, turn in self._turns.values():
-            if _begun(turn) == turn_id:
-                return session_id, turn
         raise VonadError("not_found", f"no turn {turn_id!r:.100} to wait for", op="wait")
 
     async def _active(self, session_id: str, op: str) -> Opened:
@@ -252,13 +242,6 @@ class SessionService:
         if not self._journal.enabled:
             raise VonadError("session_not_found", f"no session {session_id!r:.100}", op="session")
         return await self._journal.session(session_id)
-
-
-def _begun(turn: Turn | QueuedTurn) -> str | None:
-    """The id under which a turn began; None: it has not."""
-    if isinstance(turn, QueuedTurn):
-        return turn.turn.id if turn.turn is not None else None
-    return turn.id
 
 
 def _view(record: SessionRecord) -> SessionView:

@@ -199,8 +199,8 @@ class Sessions:
             means,
             past=satellite.ear.past if satellite is not None else tuple,
         )
-        now = self._clock.monotonic()
-        return Opened(session, satellite, seat, Admission(session), now, self._gone, means.desk.risk)
+        admission = Admission(session, self._bus.publish)
+        return Opened(session, satellite, seat, admission, self._clock.monotonic(), self._gone, means.desk.risk)
 
     def commit(self, opened: Opened) -> Session:
         """It is one of ours from now on: it counts, and can be found. One on its satellite makes way, with its seat."""
@@ -261,4 +261,3 @@ class Sessions:
             opened.error = VonadError(str(event.data["code"]), str(event.data["message"]), op=str(event.data["op"]))
         elif event.type == "session.closed":
             opened.reason = str(event.data["reason"])
-            opened.admission.closed()

@@ -107,7 +107,7 @@ class Publisher:
             if word != self._states.get(satellite):
                 self._states[satellite] = word
                 yield self._retained(self._topics.satellite(satellite, "state"), word)
-        elif event.type == "turn.ended":
+        elif event.type == "turn.ended" and event.turn is not None:  # else it never began
             attributes = {
                 "session_id": event.session_id,
                 "turn": event.turn,

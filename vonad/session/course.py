@@ -204,13 +204,14 @@ class Course:
         text: str,
         *,
         request_id: str | None = None,
+        turn_id: str | None = None,
         budget: Budget | None = None,
         instead: bool = False,
     ) -> Turn:
         """Answer a text in a new turn, `instead` of words that the backend hears. Raises invalid_state."""
         self._floor.machine.check(trigger, State.PROCESSING)
         turn = self._floor.take("text", budget)
-        turn.request_id, turn.transcript = request_id, text
+        turn.id, turn.request_id, turn.transcript = turn_id or turn.id, request_id, text
         self._floor.machine.fire(trigger, State.PROCESSING)
         self._floor.started(turn)
         self._floor.spawn(self._ask(turn, text, instead=instead), "text")

@@ -242,8 +242,13 @@ class Session:
         self._lamp.opened_by = None
         self._wakes.preempt(text, wake)
 
-    def ask(self, text: str, *, request_id: str | None = None, budget: Budget | None = None) -> Turn:
-        """Take a turn from text. budget: its own; None: the plan's. Raises session_busy while another runs."""
+    def ask(
+        self, text: str, *, request_id: str | None = None, turn_id: str | None = None, budget: Budget | None = None
+    ) -> Turn:
+        """Take a turn from text. Raises session_busy while another runs.
+
+        turn_id: the one it was given before. budget: its own; None: the plan's.
+        """
         if self.state not in RESTING:
             raise VonadError(
                 "session_busy",
@@ -251,7 +256,7 @@ class Session:
                 op="text",
                 retryable=True,
             )
-        return self._course.take_text(Trigger.TEXT, text, request_id=request_id, budget=budget)
+        return self._course.take_text(Trigger.TEXT, text, request_id=request_id, turn_id=turn_id, budget=budget)
 
     def say(self, announcement: Announcement) -> None:
         """Announce: now when nobody is speaking, else when this turn is over. Raises overload."""
