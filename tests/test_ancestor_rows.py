@@ -32,7 +32,7 @@ def waiting_skill(release: asyncio.Event) -> tuple[AnySkill, str]:
 
 async def test_vona_session_config_has_a_fresh_id_per_session(tmp_path: Path) -> None:
     async with runtime_house(tmp_path) as home:
-        one, other = [await home.sessions.create(text="hello") for _ in range(2)]
+        one, other = [await home.sessions.create() for _ in range(2)]
         assert one.session_id != other.session_id
         assert one.conversation_id != other.conversation_id
 

@@ -21,7 +21,7 @@ from vonad.testing import ScriptedBackend, ScriptedHost, settle
 
 async def test_meerkat_create_session_defers_the_first_turn_or_runs_it_at_once(tmp_path: Path) -> None:
     async with runtime_house(tmp_path) as home:
-        deferred = await home.sessions.create(text="hello")
+        deferred = await home.sessions.create()
         assert (deferred.state, deferred.turn) == ("idle", 0)
         at_once = await home.sessions.create(initial_turn="run_immediately", text="hello")
         assert (at_once.state, at_once.turn, at_once.last_transcript) == ("processing", 1, "hello")
@@ -29,6 +29,12 @@ async def test_meerkat_create_session_defers_the_first_turn_or_runs_it_at_once(t
         await home.connect()
         heard = await home.sessions.create(satellite="desk", initial_turn="run_immediately")
         assert heard.state == "listening"
+
+
+async def test_a_text_that_no_turn_would_answer_is_refused_and_not_lost(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        assert await code(home.sessions.create(text="hello")) == "malformed"
+        assert await home.sessions.list() == []
 
 
 async def test_meerkat_create_session_after_commit_the_id_is_returned_though_the_first_turn_fails(

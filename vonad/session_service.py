@@ -55,7 +55,7 @@ class SessionService:
     ) -> SessionView:
         """A new session; its first turn, if one is wanted, may fail: the session is there.
 
-        initial_turn: run_immediately answers the text, or without one listens to the satellite.
+        initial_turn: run_immediately answers the text, or without one listens to the satellite; defer takes none.
         overrides: what is wanted otherwise than it is set. backend: the same as the one in there.
         resume:    a session that is over, or a conversation, which goes on in this one.
         output_schema: what the reply to the text must fit, as in start_turn.
@@ -72,6 +72,9 @@ class SessionService:
             raise VonadError("malformed", why, op="create")
         if output_schema is not None and not (at_once and text):
             why = "output_schema is for the reply to a text: give one, with initial_turn run_immediately"
+            raise VonadError("malformed", why, op="create")
+        if text and not at_once:
+            why = "text: nobody answers it while initial_turn is defer: say run_immediately, or take a turn later"
             raise VonadError("malformed", why, op="create")
         if backend is not None:
             overrides = replace(overrides, backend=backend)

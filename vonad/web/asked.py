@@ -90,7 +90,7 @@ class NewSession(Asked):
 
     satellite: Name | None = None
     initial_turn: Literal["run_immediately", "defer"] = "defer"
-    text: Text | None = Field(default=None, description="what the first turn answers")
+    text: Text | None = Field(default=None, description="what the first turn answers: with run_immediately only")
     backend: Name | None = Field(default=None, description="the only one that answers")
     resume: RequestId | None = Field(default=None, description="a conversation to go on with, or a session in it")
     style: Style | None = None
