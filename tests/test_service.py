@@ -290,3 +290,27 @@ async def test_a_turn_tells_why_it_took_its_time(tmp_path: Path) -> None:
         assert (explained.slowest.owner, explained.slowest.took_ms) == ("scripted: agent", 2000.0)
         assert explained == await home.house.why(turn.id)
         assert (await home.sessions.read(view.session_id)).state == State.IDLE
+
+
+async def test_a_backend_that_hangs_is_blamed_for_the_time_of_its_turn(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        turn = await home.house.text("desk", "tell me a story")
+        await settle()
+        await home.clock.advance(12)
+        home.house.stop("desk")
+        await home.until("turn.ended")
+        explained = await home.house.why(turn.id)
+        assert explained.slowest is not None
+        assert (explained.slowest.owner, explained.slowest.took_ms) == ("scripted: agent", 12_000.0)
+
+
+async def test_a_microphone_that_heard_nobody_tells_how_long_it_was_open(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        assert await home.asked() == "accepted"
+        await home.clock.advance(3)
+        home.house.stop("desk")
+        await home.until("turn.ended")
+        explained = await home.house.why()
+        assert (explained.outcome, explained.total_ms, explained.slowest) == ("empty", 3000.0, None)

@@ -118,3 +118,68 @@ def test_what_was_prepared_while_the_user_spoke_kept_nobody_waiting() -> None:
     assert told.steps[0] == Step("skill", 1532.0, 0.0, "skill clock, prepared")
     assert told.steps[1] == Step("speech", 1645.5, 1645.5, "the user")
     assert told.slowest == Step("endpoint", 1864.0, 218.5, "endpointing")
+
+
+# Who was waited for in vain
+
+
+def broken_off(after_s: float, stages: dict[str, float], outcome: str = "failed", **more: object) -> TurnDetail:
+    ended = f"2026-01-01T12:00:{after_s:06.3f}Z"
+    return turn(outcome=outcome, ended=ended, stages=stages, reply="", **more)
+
+
+def test_a_backend_that_never_answered_is_blamed_and_not_the_satellite_that_played_the_apology() -> None:
+    sounds = {"playback_started": 30_000.0, "playback_finished": 32_000.0}
+    told = why(broken_off(32.0, sounds, source="text"))
+    assert told.slowest == Step("given_up", 30_000.0, 30_000.0, "bridge: agent")
+    assert told.steps[1:] == (
+        Step("playback_started", 30_000.0, 0.0, "satellite desk"),
+        Step("playback_finished", 32_000.0, 2000.0, "the reply itself"),
+    )
+
+
+def test_a_recogniser_that_never_answered_is_blamed() -> None:
+    told = why(broken_off(31.0, {"endpoint": 1000.0}, transcript=None))
+    assert told.slowest == Step("given_up", 31_000.0, 30_000.0, "bridge: stt")
+
+
+def test_a_voice_that_never_spoke_is_blamed() -> None:
+    told = why(broken_off(20.0, {"endpoint": 1000.0, "stt": 1010.0, "agent_first_token": 1100.0}, "interrupted"))
+    assert told.slowest == Step("given_up", 20_000.0, 18_900.0, "bridge: tts")
+    announced = why(broken_off(9.0, {}, "interrupted", source="say"))
+    assert announced.slowest == Step("given_up", 9000.0, 9000.0, "bridge: tts")
+
+
+def test_a_skill_that_still_ran_when_its_turn_was_interrupted_is_blamed() -> None:
+    for duration_ms in (None, 4000.0, 9000.0):  # for ever, called off, done in the end
+        told = why(broken_off(4.0, {}, "interrupted", source="text", attempts=[attempt("lamp", duration_ms)]))
+        assert told.slowest == Step("given_up", 4000.0, 4000.0, "skill lamp")
+    over = why(broken_off(4.0, {"skill": 20.0}, "interrupted", source="text", attempts=[attempt("lamp", 19.0)]))
+    assert over.slowest == Step("given_up", 4000.0, 3980.0, "bridge: agent")
+
+
+def test_a_text_that_was_not_understood_took_as_long_as_the_turn_did() -> None:
+    told = why(broken_off(3.0, {}, "not_understood", source="text", satellite=None))
+    assert (told.total_ms, told.slowest) == (3000.0, Step("given_up", 3000.0, 3000.0, "bridge: agent"))
+
+
+def test_the_apology_for_words_that_were_not_understood_is_nobodys_failure() -> None:
+    stages = {"endpoint": 1000.0, "stt": 1500.0, "playback_started": 1520.0, "playback_finished": 2500.0}
+    told = why(broken_off(2.5, stages, "not_understood", transcript=None))
+    assert told.slowest == Step("stt", 1500.0, 500.0, "bridge: stt")
+
+
+def test_a_reply_that_was_cut_short_is_listened_to_until_then() -> None:
+    told = why(broken_off(9.0, {"agent_first_token": 900.0, "playback_started": 1000.0}, "interrupted", source="text"))
+    assert told.steps[-1] == Step("given_up", 9000.0, 8000.0, "the reply itself")
+    assert told.slowest == Step("agent_first_token", 900.0, 900.0, "bridge: agent")
+
+
+def test_a_user_who_never_spoke_is_waited_for_and_not_blamed() -> None:
+    told = why(broken_off(8.0, {"endpoint": 8000.0}, "empty", transcript=None))
+    assert (told.steps, told.slowest) == (
+        (Step("speech", 8000.0, 8000.0, "the user"), Step("endpoint", 8000.0, 0.0, "endpointing")),
+        None,
+    )
+    closed = why(broken_off(2.0, {}, "interrupted", transcript=None))
+    assert (closed.steps, closed.slowest) == ((Step("given_up", 2000.0, 2000.0, "the user"),), None)

@@ -1,8 +1,12 @@
 """Why a turn took as long as it did: its stages in order, what each took, and whose time that was."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from vonad.history import FallbackRun, SkillRun, TurnDetail
+
+GIVEN_UP = "given_up"
+"""In place of the stage that was never reached: an apology began, or the turn was over."""
 
 OWNERS = {
     "wake": "opening",
@@ -12,6 +16,7 @@ OWNERS = {
     "agent_first_token": "agent",
     "skill": "skill",
     "tts_first_audio": "tts",
+    GIVEN_UP: "whoever was waited for",
     "playback_started": "transport",
     "playback_finished": "the reply itself",
 }
@@ -23,6 +28,12 @@ ORDER = tuple(OWNERS)
 PREPARED = frozenset({"skill", "agent_first_token", "tts_first_audio"})
 """Stages that a prepared answer reaches before the user's words have ended."""
 
+BROKEN_OFF = frozenset({"interrupted", "superseded", "failed", "not_understood", "budget_exceeded"})
+"""Outcomes of turns that may have ended while a stage was waited for."""
+
+ITS_OWN = frozenset({"say", "greeting"})
+"""Sources of turns in which nobody asks anything of an agent, or hears of it if it has no answer."""
+
 UNBLAMED = frozenset({"the user", "the reply itself"})
 """Whose time is not waited for: somebody speaks, or is listened to."""
 
@@ -32,6 +43,7 @@ class Step:
     """From one stage to the next. at_ms: when it was reached, from the start of the turn; owner: whose time it was.
 
     The wake's is the time from it to the turn that it led to; with one, at_ms counts from there.
+    stage: GIVEN_UP for the time of one that was waited for until it was wanted no more.
     """
 
     stage: str
@@ -85,7 +97,7 @@ def why(turn: TurnDetail) -> Why:
         audio_gap=turn.audio_gap,
         endpoint=turn.endpoint,
         first_audio_ms=turn.first_audio_ms,
-        total_ms=max((step.at_ms for step in steps), default=0.0),
+        total_ms=max((step.at_ms for step in steps), default=_lasted(turn) or 0.0),
         steps=steps,
         slowest=max(waited, key=lambda step: step.took_ms, default=None),
         attempts=tuple(turn.attempts),
@@ -99,18 +111,73 @@ def _steps(turn: TurnDetail) -> tuple[Step, ...]:
     ended = reached.get("endpoint")
     if ended is not None:
         reached["speech"] = _end_of_speech(turn, ended)
+    missed = _given_up(turn)
+    if missed is not None:
+        reached[GIVEN_UP] = missed[0]
     steps: list[Step] = []
     before = 0.0
     for stage, at_ms in sorted(reached.items(), key=lambda item: (item[1], _place(item[0]))):
         if ended is not None and at_ms < ended and stage in PREPARED:  # beside the user's words: nobody waited for it
             steps.append(Step(stage, at_ms, 0.0, f"{_owner(stage, turn)}, prepared"))
             continue
-        steps.append(Step(stage, at_ms, round(at_ms - before, 1), _owner(stage, turn)))
+        owner = missed[1] if missed is not None and stage == GIVEN_UP else _owner(stage, turn)
+        steps.append(Step(stage, at_ms, round(at_ms - before, 1), owner))
         before = at_ms
     if "wake" in turn.stages:
         steps = [replace(step, at_ms=round(step.at_ms + waited, 1)) for step in steps]
         steps.insert(0, Step("wake", waited, waited, OWNERS["wake"]))
     return tuple(steps)
+
+
+def _given_up(turn: TurnDetail) -> tuple[float, str] | None:
+    """When a stage that was waited for was wanted no more, and whose it was; None: nothing is missing."""
+    stages, lasted = turn.stages, _lasted(turn)
+    if turn.outcome not in BROKEN_OFF:
+        return None
+    if not _answered(turn) and "playback_started" in stages:
+        until = stages["playback_started"]  # of an apology
+    elif lasted is not None and "playback_finished" not in stages:
+        until = max(lasted, *stages.values(), 0.0)
+    else:
+        return None
+    return until, _missing(turn, until)
+
+
+def _missing(turn: TurnDetail, until_ms: float) -> str:
+    """Whose stage should have come next."""
+    stages = turn.stages
+    running = [attempt for attempt in turn.attempts if _runs(attempt, turn, until_ms)]
+    if running:
+        return f"skill {running[-1].name}"
+    if turn.source in {"voice", "follow_up"} and "endpoint" not in stages:
+        return "the user"
+    if _answered(turn) and "playback_started" in stages:
+        return "the reply itself"
+    if _answered(turn) and turn.satellite is not None:
+        return _owner("playback_started" if "tts_first_audio" in stages else "tts_first_audio", turn)
+    heard = turn.source not in {"voice", "follow_up"} or "stt" in stages
+    return _owner("agent_first_token" if heard else "stt", turn)
+
+
+def _answered(turn: TurnDetail) -> bool:
+    """Whether there was something to say, or to go on saying."""
+    unheard = turn.outcome == "not_understood" and "stt" in turn.stages and not turn.transcript
+    return unheard or turn.source in ITS_OWN or not {"agent_first_token", "tts_first_audio"}.isdisjoint(turn.stages)
+
+
+def _runs(attempt: SkillRun, turn: TurnDetail, at_ms: float) -> bool:
+    """Whether a skill was running then."""
+    began = _between(turn.ts, attempt.ts)
+    return began <= at_ms and (attempt.duration_ms is None or began + attempt.duration_ms >= at_ms)
+
+
+def _lasted(turn: TurnDetail) -> float | None:
+    """Milliseconds; None: it is not over."""
+    return _between(turn.ts, turn.ended) if turn.ended is not None else None
+
+
+def _between(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds() * 1000
 
 
 def _end_of_speech(turn: TurnDetail, endpoint_ms: float) -> float:

@@ -191,6 +191,7 @@ class Course:
     def nothing_said(self, turn: Turn, reason: str) -> None:
         """Close the microphone: nobody has said anything, or nobody wants it heard any more."""
         turn.endpoint = reason
+        self._floor.mark(turn, "endpoint")
         self.microphone.close()
         self.draft.drop()
         self._floor.finish(turn, "empty")
