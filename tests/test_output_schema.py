@@ -30,7 +30,7 @@ MISFITS = '{"room": "kitchen", "lamps": "three"}'
 
 
 def ask(story: Conversation, text: str = "which room", schema: dict[str, object] = ROOM) -> Turn:
-    turn = Admission(story.session).ask(text, output=OutputSchema(schema))
+    turn = Admission(story.session, lambda event: None).ask(text, output=OutputSchema(schema))
     assert isinstance(turn, Turn)
     return turn
 
@@ -154,7 +154,7 @@ async def test_meerkat_build_options_output_schema_skills_run_once_and_not_again
                 await settle()
             story.dialogue.answer_structured(said)
             await settle()
-        assert RUNS == ["lamp0", "look1"]
+        assert RUNS == ["lamp0-1", "look1-2"]
         outcomes = story.dialogue.outcomes
         assert outcomes["lamp1"] == outcomes["lamp0"]
         assert outcomes["look2"] == outcomes["look1"]
@@ -229,7 +229,7 @@ async def test_meerkat_build_options_output_schema_what_was_done_is_not_done_aga
         await settle()
         story.dialogue.emit(VonadError("backend_step_failed", "it fell over"))
         await settle()
-        assert (RUNS, turn.outcome, turn.reply) == (["k"], "failed", "")
+        assert (RUNS, turn.outcome, turn.reply) == (["k-1"], "failed", "")
         assert turn.structure is not None
         assert turn.structure.error is not None
         assert "not done again" in turn.structure.error.message

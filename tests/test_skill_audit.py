@@ -126,7 +126,7 @@ async def test_vona_audit_sink_every_attempt_has_one_row_and_one_end(tmp_path: P
         told = [type_ for type_, _ in desk.told]
     assert ends == [end]
     [(call_id, _, outcome, kept)] = rows(tmp_path)
-    assert (call_id, outcome) == ("c-1", end)
+    assert (call_id, outcome) == ("c-1-1", end)
     assert detail in kept
     assert told == ["skill.attempt", event]
 
@@ -144,12 +144,12 @@ async def test_vona_audit_sink_all_five_kinds_are_told_with_what_they_promise(tm
     assert [data["args_summary"] for data in attempts][::2] == ['{"minutes": 5}'] * 2
     assert len(str(attempts[1]["args_summary"])) == 200
     assert [(type_, dict(data)) for type_, data in told if type_ != "skill.attempt"] == [
-        ("skill.timeout", {"call_id": "c-1", "name": "probe", "budget_ms": 2000}),
+        ("skill.timeout", {"call_id": "c-1-1", "name": "probe", "budget_ms": 2000}),
         (
             "skill.rejected",
-            {"call_id": "c-1", "name": "probe", "kind": "schema", "reason": told[3][1]["reason"]},
+            {"call_id": "c-1-2", "name": "probe", "kind": "schema", "reason": told[3][1]["reason"]},
         ),
-        ("skill.result", {"call_id": "c-1", "name": "probe", "success": True, "duration_ms": 0.0}),
+        ("skill.result", {"call_id": "c-1-3", "name": "probe", "success": True, "duration_ms": 0.0}),
     ]
 
 
@@ -162,7 +162,8 @@ async def test_vona_skill_validation_violations_and_unknown_skills_are_audited(t
         }
         settled = [await desk.run(SkillCall(key, name, arguments)) for key, (name, arguments) in calls.items()]
     assert [one.outcome.code for one in settled] == ["skill_schema_violation"] * 2 + ["skill_not_found"]
-    assert [(key, end) for key, _, end, _ in rows(tmp_path)] == [(key, "rejected") for key in calls]
+    ids = ["wrong-1", "more-2", "other-3"]
+    assert [(key, end) for key, _, end, _ in rows(tmp_path)] == [(key, "rejected") for key in ids]
 
 
 async def test_a_crash_in_mid_run_is_unknown_at_the_next_start_and_is_not_run_again(tmp_path: Path) -> None:
@@ -185,10 +186,10 @@ async def test_a_crash_in_mid_run_is_unknown_at_the_next_start_and_is_not_run_ag
         await asyncio.wait({running})
     async with open_journal(later / "vonad.db", clock=ManualClock()) as journal:
         assert [(action.call_id, action.name, action.risk) for action in journal.recovered] == [
-            ("c-1", "probe", "reversible")
+            ("c-1-1", "probe", "reversible")
         ]
     assert [row[2] for row in rows(later)] == ["unknown"]
-    assert ran == ["c-1"]
+    assert ran == ["c-1-1"]
 
 
 def test_vona_skill_registry_a_duplicate_name_is_an_error_naming_both(tmp_path: Path) -> None:
@@ -213,3 +214,36 @@ async def test_a_call_of_junk_is_refused_and_told(tmp_path: Path) -> None:
     async with bench(tmp_path, work) as desk:
         assert (await desk.run(SkillCall("c-1", "probe", {"minutes": circle}))).end == "rejected"
         assert [type_ for type_, _ in desk.told] == ["skill.attempt", "skill.rejected"]
+
+
+@pytest.mark.parametrize("turns", [("kitchen-1", "bath-1"), ("kitchen-1", "kitchen-1")])
+async def test_attempts_whose_models_gave_them_the_same_id_have_each_their_own_row_and_end(
+    tmp_path: Path, turns: tuple[str, str]
+) -> None:
+    """At once, in two sessions or in one turn; and the first to begin is the first to end."""
+    released = [asyncio.Event(), asyncio.Event()]
+
+    async def act(args: Args, call: Call) -> object:
+        await released[args.minutes].wait()
+        if args.minutes == 0:
+            raise LookupError("the garage is jammed")
+        return "done"
+
+    async with bench(tmp_path, act, "reversible") as desk:
+        running = []
+        for number, turn_id in enumerate(turns):
+            call = SkillCall("call_0", "probe", {"minutes": number})
+            running.append(asyncio.create_task(desk.run(call, turn_id=turn_id)))
+        for release, task in zip(released, running, strict=True):
+            release.set()
+            await task
+        ids = [str(data["call_id"]) for _, data in desk.told]
+        third = await desk.run(SkillCall("call_0", "probe", {"minutes": 1}), turn_id=turns[0])
+        assert third.end == "done"
+    assert [running[0].result().end, running[1].result().end] == ["failed", "done"]
+    assert ids[:2] == ids[2:]
+    kept = [(call_id, outcome, detail) for call_id, _, outcome, detail in rows(tmp_path)]
+    assert [(call_id, outcome) for call_id, outcome, _ in kept[:2]] == [(ids[0], "failed"), (ids[1], "done")]
+    assert "jammed" in kept[0][2]
+    assert kept[1][2] == ""
+    assert kept[2][1] == "done"

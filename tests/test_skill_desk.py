@@ -80,7 +80,7 @@ async def test_whatever_a_skill_raises_fails_its_own_call(tmp_path: Path, error:
         assert settled.outcome.code == "skill_failed"
         assert desk.told[-1] == (
             "skill.result",
-            {"call_id": "c-1", "name": "probe", "success": False, "duration_ms": 0.0},
+            {"call_id": "c-1-1", "name": "probe", "success": False, "duration_ms": 0.0},
         )
     assert audit(tmp_path) == [("probe", "failed")]
 
@@ -103,7 +103,7 @@ async def test_vona_session_policy_budget_per_skill_one_that_takes_too_long_is_g
         await desk.clock.advance(2.1)
         settled = await running
         assert settled.outcome.code == "skill_timeout"
-        assert desk.told[-1] == ("skill.timeout", {"call_id": "c-1", "name": "probe", "budget_ms": 2000})
+        assert desk.told[-1] == ("skill.timeout", {"call_id": "c-1-1", "name": "probe", "budget_ms": 2000})
     assert audit(tmp_path) == [("probe", "timeout")]
 
 

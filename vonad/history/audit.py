@@ -29,7 +29,7 @@ def skill_started(call_id: str, turn_id: str, name: str, risk: str, arguments: s
 
 
 def skill_ended(call_id: str, outcome: str, duration_ms: float, detail: str) -> list[Statement]:
-    """Its one terminal state. Models number their calls anew in each turn: the latest of that id is meant."""
+    """Its one terminal state. call_id: the attempt's own, as it began with."""
     return [(_END_SKILL, clean(outcome, float(duration_ms), detail, call_id))]
 
 

@@ -1,6 +1,7 @@
 """The desk: runs one skill call from request to outcome. Whatever a skill does, the answer is an Outcome."""
 
 import asyncio
+import itertools
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -71,7 +72,8 @@ class Settled:
 class Desk:
     """Validates, asks policy, audits, and runs skills within their time.
 
-    Every attempt has exactly one row in the audit, and that has exactly one End; `unknown` if a crash came between.
+    Every attempt has exactly one row in the audit, and that has exactly one End; `unknown` if a crash came between. It
+    has an id of its own there, in events and for the skill: models number their calls anew in each turn, or not at all.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Desk:
         self._journal = journal
         self._clock = clock
         self._waiting = Waiting()
+        self._attempts = itertools.count(1)
 
     def risk(self, name: str) -> Risk | None:
         """Of the skill of this name; None: there is none."""
@@ -119,10 +122,11 @@ class Desk:
                    is not believed for a call that the user was not asked about.
         may_ask:   the user can be asked now; else a call that needs a yes is called off.
         """
-        summary = sealed(call.arguments)[:SUMMARY]
-        tell("skill.attempt", {"call_id": call.id, "name": call.name, "args_summary": summary})
         begun = self._clock.monotonic()
         agreed = confirmed and self._waiting.take(call, session, begun)
+        call = SkillCall(f"{call.id}-{next(self._attempts)}", call.name, call.arguments)
+        summary = sealed(call.arguments)[:SUMMARY]
+        tell("skill.attempt", {"call_id": call.id, "name": call.name, "args_summary": summary})
         started = self._journal.skill_started(call.id, turn_id, call.name, self.risk(call.name) or "read", summary)
         settled, refusal = Settled(Outcome("", ok=False, code="cancelled"), end="cancelled"), None
         try:
