@@ -30,6 +30,39 @@ async def test_cyberverse_fan_out_a_slow_reader_is_told_how_much_it_missed() -> 
         assert (slow.dropped, quick.dropped) == (3, 0)
 
 
+async def test_a_gap_is_told_in_its_place_and_uses_up_no_number() -> None:
+    bus = Bus("home", ManualClock())
+    with bus.subscribe(limit=3) as slow, bus.subscribe() as quick:
+        bus.publish(Event("session.state", {"state": "listening"}, "desk", "s1", "c1", 1))
+        for number in range(6):
+            bus.publish(Event("reply.delta", {"text": str(number)}, "desk", "s1", "c1", 1))
+        told = [await anext(slow) for _ in range(2)]
+        bus.publish(Event("session.closed", {"reason": "x"}, "desk", "s1", "c1"))
+        slow.close()
+        quick.close()
+        told += [event async for event in slow]
+        assert [(event.type, event.seq) for event in told] == [
+            ("session.state", 1),
+            ("events_dropped", 5),
+            ("reply.delta", 6),
+            ("reply.delta", 7),
+            ("session.closed", 8),
+        ]
+        gap = told[1]
+        assert (gap.data, gap.ts, gap.node) == ({"count": 4}, told[2].ts, "home")
+        assert (gap.satellite, gap.session_id, gap.conversation_id, gap.turn) == (None, None, None, None)
+        assert [event.seq async for event in quick] == list(range(1, 9))
+
+
+async def test_a_gap_at_the_very_end_is_told_too() -> None:
+    bus = Bus("home", ManualClock())
+    with bus.subscribe(limit=1) as slow:
+        bus.publish(Event("session.state", {"state": "idle"}))
+        bus.publish(Event("reply.delta", {"text": "a"}))
+        slow.close()
+        assert [(event.type, event.seq) async for event in slow] == [("session.state", 1), ("events_dropped", 2)]
+
+
 async def test_states_and_endings_are_never_dropped_for_chatter() -> None:
     bus = Bus("home", ManualClock())
     with bus.subscribe(limit=2) as slow:

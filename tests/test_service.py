@@ -120,8 +120,8 @@ async def test_meerkat_subscribe_a_lagging_reader_is_skipped_and_told(tmp_path: 
             await home.sessions.archive(view.session_id)
             await home.until("session.closed")
             told = [event async for event in events]
-            assert told[0].type == "events_dropped"
-            assert int(str(told[0].data["count"])) > 5
+            [gap] = [event for event in told if event.type == "events_dropped"]
+            assert int(str(gap.data["count"])) > 5
             assert told[-1].type == "session.closed"
 
 

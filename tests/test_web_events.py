@@ -69,8 +69,26 @@ async def test_what_is_no_longer_remembered_is_told_as_dropped(tmp_path, monkeyp
             gap = await reader.next()
             assert gap["event"] == "events_dropped"
             assert "id" not in gap
-            assert json.loads(gap["data"])["data"] == {"count": 3}
+            envelope = json.loads(gap["data"])
+            assert (envelope["data"], envelope["seq"]) == ({"count": 3}, 4)
             assert (await reader.next())["id"] == "5"
+
+
+async def test_a_gap_in_what_is_remembered_is_nobodys_and_its_size_unknown_for_one_session(tmp_path, monkeypatch):
+    monkeypatch.setattr(web_events, "REMEMBERED", 2)
+    async with served(tmp_path) as web:
+        for number in range(6):
+            event = Event("latency.mark", {"stage": "stt", "ms": number}, "desk", "s1" if number % 2 else "s2", "c1", 1)
+            web.bus.publish(event)
+        await asyncio.sleep(0)
+        headers = {"last-event-id": "1"}
+        async with web.client() as client, client.stream("GET", "/api/sessions/s1/events", headers=headers) as response:
+            reader = Reader(response)
+            await reader.next()
+            gap = json.loads((await reader.next())["data"])
+            assert (gap["type"], gap["seq"], gap["data"]) == ("events_dropped", 4, {"count": None})
+            assert [gap[key] for key in ("satellite", "session_id", "conversation_id", "turn")] == [None] * 4
+            assert (await reader.next())["id"] == "6"
 
 
 async def test_an_id_from_before_a_restart_starts_anew(web):

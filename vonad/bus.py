@@ -20,13 +20,18 @@ LAST = "session.closed"
 
 
 class Subscription:
-    """One reader's events, in order. A gap is told by an `events_dropped` event in its place."""
+    """One reader's events, in order. A gap is told by an `events_dropped` event in its place: with a number that this
+    reader gets no event of, and that is not used up by telling.
 
-    def __init__(self, bus: "Bus", mailbox: Mailbox[Event]) -> None:
+    after: the number of the last event before it.
+    """
+
+    def __init__(self, bus: "Bus", mailbox: Mailbox[Event], after: int) -> None:
         self._bus = bus
         self._mailbox = mailbox
         self._told = 0
         self._held: Event | None = None
+        self._last = Event("", seq=after)
 
     @property
     def dropped(self) -> int:
@@ -47,22 +52,24 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Event:
-        gap = self._gap()
-        if gap is not None:
-            return gap
         event, self._held = self._held, None
         if event is None:
-            event = await self._mailbox.get()
-            gap = self._gap()  # it may have opened while we waited
-            if gap is not None:
+            try:
+                event = await self._mailbox.get()
+            except StopAsyncIteration:
+                if self._mailbox.dropped == self._told:
+                    raise
+                return self._gap(self._last, self._last.seq + 1)
+            if self._mailbox.dropped > self._told and event.seq > self._last.seq + 1:  # else it is further on
                 self._held = event
-                return gap
+                return self._gap(event, event.seq - 1)
+        self._last = event
         return event
 
-    def _gap(self) -> Event | None:
+    def _gap(self, near: Event, seq: int) -> Event:
         missed = self._mailbox.dropped - self._told
         self._told += missed
-        return self._bus.stamp(Event("events_dropped", {"count": missed})) if missed else None
+        return Event("events_dropped", {"count": missed}, seq=seq, ts=near.ts, node=near.node)
 
 
 class Bus:
@@ -117,7 +124,7 @@ class Bus:
         reader = (mailbox, session_id)
         self._mailboxes.append(reader)
         try:
-            yield Subscription(self, mailbox)
+            yield Subscription(self, mailbox, self._seq)
         finally:
             self.hand_out()
             self._mailboxes.remove(reader)

@@ -26,7 +26,7 @@ class NoArgs(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SkillCall:
-    """A request to run a skill in a turn. id: unique in its turn; arguments: as the agent gave them, not yet validated."""
+    """A request to run a skill in a turn. id: of its turn's; arguments: as the agent gave them, not yet validated."""
 
     id: str
     name: str

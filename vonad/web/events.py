@@ -22,6 +22,9 @@ READERS = 32
 WAITING = 256
 """Events that wait for one reader; a slower one is told that some are gone."""
 
+GAP = "events_dropped"
+"""The type of the event that tells of others that are gone."""
+
 Subscribe = Callable[[str | None, int], AbstractContextManager[Subscription]]
 """Events from now on, of one session or of all; how many may wait."""
 
@@ -77,6 +80,8 @@ class Events:
                         return
                     if event.seq > seen:
                         yield _piece(event)
+                    elif event.type == GAP:
+                        yield _piece(event._replace(seq=seen))
         finally:
             self._readers -= 1
 
@@ -90,8 +95,9 @@ class Events:
             after = 0
         missed = [event for event in latest if event.seq > after and session_id in (None, event.session_id)]
         if latest and latest[0].seq > after + 1:
-            count = {"count": latest[0].seq - after - 1}
-            missed.insert(0, latest[0]._replace(type="events_dropped", data=count))
+            # How many of them were of one session nobody knows any more.
+            count = latest[0].seq - after - 1 if session_id is None else None
+            missed.insert(0, Event(GAP, {"count": count}, seq=latest[0].seq - 1, ts=latest[0].ts, node=latest[0].node))
         return missed
 
 
@@ -135,7 +141,7 @@ async def _gone(receive: Receive) -> None:
 
 
 def _piece(event: Event) -> bytes:
-    """A gap has no id: it is stamped when it is told, later than what comes after it."""
+    """A gap has no id: nobody comes back to it."""
     data = json.dumps(event.envelope(), ensure_ascii=False, separators=(",", ":"))
-    name = "" if event.type == "events_dropped" else f"id: {event.seq}\n"
+    name = "" if event.type == GAP else f"id: {event.seq}\n"
     return f"{name}event: {event.type}\ndata: {data}\n\n".encode()
