@@ -79,15 +79,19 @@ async def test_vona_external_context_event_interrupts_the_reply_and_is_said_inst
         assert story.dialogue.context == [DOOR]
 
 
-async def test_context_that_interrupts_without_words_only_interrupts() -> None:
+async def test_context_that_interrupts_must_bring_what_is_said_in_place_of_the_reply() -> None:
     async with conversation(plan=IDLE, capabilities=TAKES) as story:
         story.session.ask("tell me a story")
         await settle()
-        assert await story.session.inject(WORDLESS, "interrupt") == "interrupted"
+        with pytest.raises(VonadError, match="needs a spoken_summary") as refused:
+            await story.session.inject(WORDLESS, "interrupt")
+        assert refused.value.code == "malformed"
+        assert (story.session.state, applied(story)) == ("processing", [])
+        story.session.stop()
         await settle()
-        assert (story.session.state, story.backend.spoken) == ("idle", [])
-        assert await story.session.inject(WORDLESS, "interrupt") == "queued"
-        assert [event.data["source"] for event in story.told("interruption")] == ["inject"]
+        story.session.ask("what did you say")
+        await settle()
+        assert story.dialogue.context == []
 
 
 async def test_vona_backend_capabilities_are_checked_before_a_turn_is_steered() -> None:

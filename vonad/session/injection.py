@@ -32,14 +32,12 @@ REACHABLE = frozenset({State.IDLE, State.AWAY, State.LISTENING, *ANSWERING})
 class Injection:
     """Everything a session was told from outside.
 
-    say:       says an announcement when nobody speaks; one that interrupts takes the place of the reply.
-    interrupt: ends the open turn, for this reason.
+    say: says an announcement when nobody speaks; one that interrupts takes the place of the reply.
     """
 
-    def __init__(self, floor: Floor, *, say: Callable[[Announcement], None], interrupt: Callable[[str], None]) -> None:
+    def __init__(self, floor: Floor, *, say: Callable[[Announcement], None]) -> None:
         self._floor = floor
         self._say = say
-        self._interrupt = interrupt
         self._waiting: deque[ContextEvent] = deque()
         self._known: deque[ContextEvent] = deque(maxlen=KNOWN)
         self._told: Dialogue | None = None
@@ -49,7 +47,8 @@ class Injection:
     async def inject(self, event: ContextEvent, mode: InjectMode) -> str:
         """What happened: queued (for the next turn), steered (into the dialogue) or interrupted.
 
-        Raises capability_unsupported (steer), overload (too much waits already), backend_inject_failed.
+        Raises malformed (interrupt, without anything to say), capability_unsupported (steer), overload (too much waits
+        already), backend_inject_failed.
         """
         if mode == "steer":
             happened = await self._steer(event)
@@ -105,12 +104,12 @@ class Injection:
         return "steered"
 
     def _take_over(self, event: ContextEvent) -> str:
+        if not event.spoken_summary:  # the reply would end in silence
+            message = "mode interrupt needs a spoken_summary, which takes the reply's place; else use queue or steer"
+            raise VonadError("malformed", message, op="inject")
         self._queue(event)
         running = self._floor.state in ANSWERING
-        if event.spoken_summary:
-            self._say(new_announcement(event.spoken_summary, interrupt=True))
-        elif running:
-            self._interrupt("inject")
+        self._say(new_announcement(event.spoken_summary, interrupt=True))
         return "interrupted" if running else "queued"
 
     async def _hand_over(self, dialogue: Dialogue, event: ContextEvent) -> None:

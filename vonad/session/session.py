@@ -65,7 +65,7 @@ class Session:
         self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
         self._course = Course(self._floor, brief=self._brief, ready=self._ready, past=past, close=self._close)
         self._wakes = Wakes(self._floor, self._course)
-        self._injection = Injection(self._floor, say=self.say, interrupt=self._course.interruption.interrupt)
+        self._injection = Injection(self._floor, say=self.say)
         self._compaction = Compaction(self._floor)
         self._leases = AsyncExitStack()
         self._detectors = Detectors(self._floor, self._leases)
@@ -283,7 +283,7 @@ class Session:
     async def inject(self, event: ContextEvent, mode: InjectMode) -> str:
         """Make something from outside known; what happened: queued, steered or interrupted.
 
-        Raises capability_unsupported, overload, backend_inject_failed.
+        Raises malformed, capability_unsupported, overload, backend_inject_failed.
         """
         return await self._injection.inject(event, mode)
 

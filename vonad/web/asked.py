@@ -133,7 +133,7 @@ class Injected(Asked):
 
     source: Name = Field(description="who says so")
     payload: dict[str, object] = Field(default_factory=dict)
-    spoken_summary: Text | None = Field(default=None, description="what to say of it aloud")
+    spoken_summary: Text | None = Field(default=None, description="what to say of it aloud; needed with interrupt")
     mode: plan.InjectMode = Field(
         default="queue", description="queue: with the next turn; steer: into the running one; interrupt: in its place"
     )
