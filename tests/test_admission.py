@@ -430,3 +430,11 @@ async def test_whatever_callers_do_every_turn_ends_once_and_none_overlaps_anothe
         started = [event.turn for event in home.told("turn.started")]
         assert started == sorted(set(started))
         assert sorted(event.turn or 0 for event in home.told("turn.ended")) == started
+
+
+async def test_the_session_of_a_turn_is_known_whoever_asked_for_it(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        turns = [await home.house.text("desk", "one"), await home.house.text("desk", "two", on_busy="queue")]
+        [view] = await home.sessions.list()
+        assert [home.sessions.session_of(turn.id) for turn in turns] == [view.session_id] * 2

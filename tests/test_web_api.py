@@ -71,7 +71,8 @@ async def test_a_satellite_can_be_woken_asked_told_and_silenced(client, web):
     asked = {"id": "x", "phrase": "okay_nabu", "score": 0.5, "ts": 1_700_000_000, "age_ms": 3, "follow_up": False}
     assert (await client.post("/api/satellites/desk/wake", json=asked)).status_code == 200
     assert web.house.woken[-1].ts.year == 2023
-    assert (await client.post("/api/satellites/desk/text", json={"text": "hi"})).json()["turn_id"] == "s2-1"
+    started = (await client.post("/api/satellites/desk/text", json={"text": "hi"})).json()
+    assert started == {"turn_id": "s2-1", "session_id": "s2"}
     assert (await client.post("/api/satellites/desk/text?wait=3", json={"text": "hi"})).json()["reply"]
     assert (await client.post("/api/satellites/desk/say", json={"text": "hello"})).status_code == 202
     said = await client.post("/api/satellites/desk/say?wait=3", json={"text": "hello", "id": "mine"})

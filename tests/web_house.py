@@ -71,6 +71,9 @@ class FakeSessions:
         self.asked.append((session_id, text))
         return SimpleNamespace(id=f"{session_id}-1")
 
+    def session_of(self, turn_id):
+        return turn_id.rsplit("-", 1)[0]
+
     async def wait(self, turn_id, seconds):
         if self.slow:
             raise VonadError("timeout", f"turn {turn_id} is not over after {seconds:g} s")

@@ -119,6 +119,10 @@ class SessionService:
         )
         return self.remember(session_id, turn)
 
+    def session_of(self, turn_id: str) -> str:
+        """The session of a turn that can be waited for. Raises not_found."""
+        return self._find(turn_id)[0]
+
     async def wait(self, turn_id: str, seconds: float) -> TurnResult:
         """A turn's result once it is over.
 

@@ -53,7 +53,7 @@ def routes(service: Service) -> APIRouter:
         """A turn as if spoken, answered aloud: 202 at once, or with `wait` 200 and the reply."""
         started = await house.text(satellite, said.text, id=said.id, on_busy=said.on_busy)
         if wait is None:
-            return TurnStarted(turn_id=started.id)
+            return TurnStarted(turn_id=started.id, session_id=service.sessions.session_of(started.id))
         response.status_code = 200
         return Reply.model_validate(await service.sessions.wait(started.id, wait))
 

@@ -32,7 +32,7 @@ class TurnStarted(Answer):
     """A turn that is being answered."""
 
     turn_id: str
-    session_id: str | None = None
+    session_id: str
 
 
 class Acknowledged(Answer):
