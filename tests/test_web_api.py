@@ -173,6 +173,8 @@ BAD_BODIES = {
     "not UTF-8": b'{"text": "\xff"}',
     "UTF-16": '{"text": "a"}'.encode("utf-16"),
     "a byte order mark": b'\xef\xbb\xbf{"text": "a"}',
+    "a NUL character": b'{"text": "a\\u0000b"}',
+    "a NUL character in a key": b'{"te\\u0000xt": "a"}',
     "half a surrogate pair": b'{"text": "\\ud800"}',
     "a number of 5000 digits": b'{"text": ' + b"9" * 5000 + b"}",
     "too deep": b"[" * 30_000,
@@ -194,6 +196,28 @@ async def test_a_bad_body_is_refused_and_counted(client, web, body):
     problem(answer, 400, "malformed")
     assert web.sessions.asked == []
     assert len(web.house.errors) == 1
+
+
+async def test_what_only_looks_like_a_nul_character_is_text(client, web):
+    text = r"write \u0000 for NUL"
+    assert (await client.post("/api/sessions/s1/turns", json={"text": text})).status_code == 202
+    assert web.sessions.asked == [("s1", text)]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("{}", "request body: text: must be given"),
+        ("", "request body: must be given"),
+        ('["a"]', "request body: must be a JSON object"),
+        ('{"text": 5}', "request body: text: must be a text"),
+        ('{"text": "a", "on_busy": "wait"}', "request body: on_busy: must be 'refuse' or 'queue'"),
+        ('{"text": "a", "follow_up": "yes"}', "request body: follow_up: must be true or false"),
+    ],
+)
+async def test_a_body_is_refused_in_words_of_json_not_of_a_library(client, body, says):
+    answer = await client.post("/api/sessions/s1/turns", content=body, headers={"content-type": "application/json"})
+    assert problem(answer, 400, "malformed")["message"] == says
 
 
 async def test_a_body_of_another_type_or_compressed_is_refused(client):

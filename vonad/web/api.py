@@ -16,6 +16,22 @@ from vonad.web.errors import Refused, problem
 from vonad.web.events import Events
 from vonad.web.gate import Gate
 
+SAYS = {
+    "missing": "must be given",
+    "extra_forbidden": "unknown key",
+    "model_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "list_type": "must be a list",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+}
+"""What is wrong, in words of JSON; else the library's, in which an input LIBRARY something."""
+
+LIBRARY = "Input should be "
+
 _WAKE = re.compile(r"/api/satellites/([a-z0-9_-]{1,64})/wake")
 
 
@@ -91,10 +107,10 @@ def _id_of(request: Request) -> str:
 
 
 def _sentence(error: RequestValidationError) -> str:
-    """`body: text: Field required`, each fault once, never the value."""
+    """`request body: text: must be given`, each fault once, never the value."""
     faults = []
     for fault in error.errors():
         source, *where = (str(part) for part in fault["loc"])
-        what = str(fault["msg"]).removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown key")
+        what = SAYS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ").replace(LIBRARY, "must be ")
         faults.append(": ".join([{"body": "request body"}.get(source, source), *(part[:64] for part in where), what]))
     return "; ".join(dict.fromkeys(faults))

@@ -15,6 +15,8 @@ LIMIT = 64 * 1024
 SECONDS = 20.0
 """Time in which a body must have arrived."""
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""In what json writes: not behind a backslash that is itself one of the text."""
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)", re.IGNORECASE)
 
 
@@ -50,10 +52,13 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
 
 
 def decode(body: bytes) -> object:
-    """The value of a body. Raises BadRequest: not UTF-8, not JSON, NaN, a key twice, lone surrogates, too deep."""
+    """The value of a body. Raises BadRequest: not UTF-8, not JSON, NaN, a key twice, lone surrogates, NUL, too deep."""
     try:
         value: object = json.loads(body.decode(), object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode()
+        text = json.dumps(value, ensure_ascii=False)
+        text.encode()
+        if _NUL.search(text):
+            raise _bad(400, "a NUL character in it")
     except RecursionError:
         raise _bad(400, "nested too deeply") from None
     except json.JSONDecodeError as error:
