@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from tests.plugins.fake_host import FakeHost
 from tests.skill_bench import Args, Bench, bench
@@ -149,7 +150,10 @@ async def test_vona_audit_sink_all_five_kinds_are_told_with_what_they_promise(tm
             "skill.rejected",
             {"call_id": "c-1-2", "name": "probe", "kind": "schema", "reason": told[3][1]["reason"]},
         ),
-        ("skill.result", {"call_id": "c-1-3", "name": "probe", "success": True, "duration_ms": 0.0}),
+        (
+            "skill.result",
+            {"call_id": "c-1-3", "name": "probe", "success": True, "duration_ms": 0.0, "code": "", "reason": ""},
+        ),
     ]
 
 
@@ -206,6 +210,20 @@ def test_vona_skill_registry_a_duplicate_name_is_an_error_naming_both(tmp_path: 
     with pytest.raises(VonadError, match="skill 'lamp' of yours is already offered by mine") as refused:
         catalogue.add(Lamp(NoSettings(), host), "yours")
     assert refused.value.code == "plugin_conflict"
+
+
+async def test_a_skill_whose_arguments_no_call_could_fill_does_not_run(tmp_path: Path) -> None:
+    class Lamp(Skill[NoSettings]):
+        name = "lamp"
+        description = "A lamp"
+        Args = BaseModel
+
+        async def run(self, args: object, call: Call) -> str:
+            return "on"
+
+    with pytest.raises(VonadError, match="skill 'lamp' of mine: its Args is BaseModel itself") as refused:
+        Catalogue().add(Lamp(NoSettings(), FakeHost(tmp_path, name="lamp")), "mine")
+    assert refused.value.code == "invalid_config"
 
 
 async def test_a_call_of_junk_is_refused_and_told(tmp_path: Path) -> None:

@@ -78,10 +78,10 @@ async def test_whatever_a_skill_raises_fails_its_own_call(tmp_path: Path, error:
     async with bench(tmp_path, explode) as desk:
         settled = await desk.call(minutes=1)
         assert settled.outcome.code == "skill_failed"
-        assert desk.told[-1] == (
-            "skill.result",
-            {"call_id": "c-1-1", "name": "probe", "success": False, "duration_ms": 0.0},
-        )
+        type_, told = desk.told[-1]
+        assert (type_, told["call_id"], told["name"]) == ("skill.result", "c-1-1", "probe")
+        assert (told["success"], told["code"]) == (False, "skill_failed")
+        assert f"probe (a-plugin) failed: {type(error).__name__}" in str(told["reason"])
     assert audit(tmp_path) == [("probe", "failed")]
 
 

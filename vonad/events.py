@@ -108,7 +108,11 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
         "interruption": Kind("a reply was cut short", ("source", "reason", "played_ms"), kept=True),
         "say.finished": Kind("an announcement is over", ("id", "ok", "reason", "state"), kept=True),
         "skill.attempt": Kind("a skill is about to run", ("call_id", "name", "args_summary"), words=("args_summary",)),
-        "skill.result": Kind("a skill has run", ("call_id", "name", "success", "duration_ms")),
+        "skill.result": Kind(
+            "a skill has run; code and reason: why it failed",
+            ("call_id", "name", "success", "duration_ms", "code", "reason"),
+            words=("reason",),
+        ),
         "skill.timeout": Kind("a skill took longer than its budget", ("call_id", "name", "budget_ms")),
         "skill.rejected": Kind("a skill call was refused", ("call_id", "name", "reason", "kind")),
         "skill.confirm": Kind("a skill waits for the user's yes", ("call_id", "name", "prompt"), words=("prompt",)),

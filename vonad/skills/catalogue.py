@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from vonad.errors import VonadError
 from vonad.sentences import Sentences, SkillSentences, sentences_of
 from vonad.skill import AnySkill, Risk
@@ -25,10 +27,16 @@ class Catalogue:
         self._sentences = Sentences()
 
     def add(self, skill: AnySkill, plugin: str) -> None:
-        """A skill runs from now on. Raises plugin_conflict, invalid_config for names no engine could spell."""
+        """A skill runs from now on.
+
+        Raises plugin_conflict; invalid_config for names no engine could spell, and for Args that no call could fill.
+        """
         if skill.name in self._entries:
             other = self._entries[skill.name].plugin
             raise VonadError("plugin_conflict", f"skill {skill.name!r} of {plugin} is already offered by {other}")
+        if skill.Args is BaseModel:
+            why = f"skill {skill.name!r} of {plugin}: its Args is BaseModel itself, of which there are no instances"
+            raise VonadError("invalid_config", f"{why}: leave it out, or name a class made from it")
         entry = Entry(skill, plugin, sentences_of(skill.name, skill.sentences, skill.lists))
         self._entries[skill.name] = entry
         self._compose()

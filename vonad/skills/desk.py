@@ -209,6 +209,7 @@ class Desk:
                 detail = f"budget_ms {budget_ms}: {detail}"
             case "done" | "failed" | "cancelled":
                 type_, more = "skill.result", {"success": settled.end == "done", "duration_ms": elapsed_ms}
+                more |= {"code": settled.outcome.code, "reason": detail}
         self._journal.skill_ended(call.id, settled.end, elapsed_ms, detail)
         tell(type_, {"call_id": call.id, "name": call.name, **more})
 
