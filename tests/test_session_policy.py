@@ -6,7 +6,7 @@ import pytest
 
 from tests.conversation import Conversation, Hooks, conversation
 from tests.plugins.fake_host import FakeHost
-from tests.skill_bench import Args, Probe
+from tests.skill_bench import Args, Probe, audit
 from vonad.backend import BackendCapabilities, Diagnostic, ReplyFailed, SkillRequest
 from vonad.control import Continue, ControlEvent, FallBack, Ignore, InjectContext
 from vonad.errors import VonadError
@@ -114,7 +114,36 @@ async def test_vona_runtime_decision_ignore_a_wish_is_answered_and_not_granted(t
         call = story.call_skill("probe", minutes=5)
         await settle()
         assert story.dialogue.outcomes[call.id].code == "control_rejected"
-        assert (lock.opened, story.told("skill.attempt")) == (0, [])
+        assert lock.opened == 0
+
+
+@pytest.mark.parametrize("decision", [Ignore(), FallBack("not at night"), None])
+async def test_vona_audit_sink_a_wish_that_policy_does_not_want_is_an_attempt_that_was_rejected(
+    tmp_path: Path, decision: Ignore | FallBack | None
+) -> None:
+    hooks, lock = Hooks(), Lock(tmp_path, "read")
+
+    def decide(event: ControlEvent) -> object:
+        if not isinstance(event, SkillRequest):
+            return Continue()
+        if decision is None:
+            raise LookupError("no rules")
+        return decision
+
+    hooks.control = decide
+    database = tmp_path / "vonad.db"
+    async with conversation(hooks=hooks, skills=lock.skills, database=database) as story:
+        await story.say_command()
+        await story.understood("open it")
+        story.call_skill("probe", minutes=5)
+        await settle()
+        [attempt], [rejected] = story.told("skill.attempt"), story.told("skill.rejected")
+        assert attempt.data["call_id"] == rejected.data["call_id"]
+        assert rejected.data["kind"] == "policy"
+        why = "not at night" if isinstance(decision, FallBack) else "review_control_event does not want it"
+        assert rejected.data["reason"] == why
+        assert lock.opened == 0
+    assert audit(tmp_path) == [("probe", "rejected")]
 
 
 async def test_meerkat_hooks_a_guard_that_raises_keeps_the_backend_from_what_it_did(tmp_path: Path) -> None:

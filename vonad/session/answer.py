@@ -199,6 +199,8 @@ class Answer:
         """As policy decides: a rejected wish is answered, so that nobody waits for it."""
         floor = self._floor
         decision = floor.means.policy.control(event, lambda: floor.view(turn))
+        if isinstance(event, SkillRequest) and isinstance(decision, Ignore | FallBack):
+            self.skills.refused(turn, event.call, decision)
         if isinstance(decision, Ignore):
             if isinstance(event, SkillRequest) and floor.dialogue is not None:
                 await floor.dialogue.answer(event.call.id, Result("", ok=False, code="control_rejected"))

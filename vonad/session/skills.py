@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from vonad.backend import Dialogue, SkillRequest
-from vonad.control import FallbackReason
+from vonad.control import FallBack, FallbackReason, Ignore
 from vonad.engine import Outcome as SkillOutcome
 from vonad.errors import VonadError
 from vonad.session.confirmation import Confirmation
@@ -100,6 +100,18 @@ class Skills:
         if floor.dialogue is not None:
             floor.spawn(floor.dialogue.answer(call.id, outcome), f"skill {call.name} again")
         return True
+
+    def refused(self, turn: Turn, call: SkillCall, decision: Ignore | FallBack) -> None:
+        """Policy does not want what the dialogue wants: it is not even tried."""
+        floor = self._floor
+        why = (decision.detail if isinstance(decision, FallBack) else "") or "review_control_event does not want it"
+        floor.means.desk.refuse(
+            call,
+            turn_id=turn.id,
+            why=VonadError("control_rejected", why, op=call.name),
+            tell=lambda type_, data: floor.tell(type_, data, turn=turn.number),
+        )
+        floor.metrics.skill("rejected")
 
     def release(self, turn: Turn) -> None:
         """The prepared answer is the answer: what was read for it counts, and what waited for that runs now."""

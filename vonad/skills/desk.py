@@ -43,6 +43,7 @@ KINDS: Mapping[str, DenyKind] = {
     "skill_schema_violation": "schema",
     "store_error": "error",
     "budget_exceeded": "policy",
+    "control_rejected": "policy",
 }
 """Error code → why the call was refused, where policy does not say."""
 
@@ -124,10 +125,7 @@ class Desk:
         """
         begun = self._clock.monotonic()
         agreed = confirmed and self._waiting.take(call, session, begun)
-        call = SkillCall(f"{call.id}-{next(self._attempts)}", call.name, call.arguments)
-        summary = sealed(call.arguments)[:SUMMARY]
-        tell("skill.attempt", {"call_id": call.id, "name": call.name, "args_summary": summary})
-        started = self._journal.skill_started(call.id, turn_id, call.name, self.risk(call.name) or "read", summary)
+        call, started = self._begin(call, turn_id, tell)
         settled, refusal = Settled(Outcome("", ok=False, code="cancelled"), end="cancelled"), None
         try:
             if budget is not None:
@@ -157,6 +155,27 @@ class Desk:
             elapsed = round((self._clock.monotonic() - begun) * 1000, 1)
             self._over(call, settled, refusal, elapsed, tell)
         return settled
+
+    def refuse(
+        self,
+        call: SkillCall,
+        *,
+        turn_id: str,
+        why: VonadError,
+        tell: Callable[[str, Mapping[str, object]], None],
+    ) -> None:
+        """A call that is not even tried is an attempt, too, and was refused."""
+        call, _ = self._begin(call, turn_id, tell)
+        self._over(call, Settled(Outcome("", ok=False, code=why.code), end="rejected"), why, 0.0, tell)
+
+    def _begin(
+        self, call: SkillCall, turn_id: str, tell: Callable[[str, Mapping[str, object]], None]
+    ) -> tuple[SkillCall, asyncio.Future[bool]]:
+        """An attempt under its own id; whether its row is on disk."""
+        call = SkillCall(f"{call.id}-{next(self._attempts)}", call.name, call.arguments)
+        summary = sealed(call.arguments)[:SUMMARY]
+        tell("skill.attempt", {"call_id": call.id, "name": call.name, "args_summary": summary})
+        return call, self._journal.skill_started(call.id, turn_id, call.name, self.risk(call.name) or "read", summary)
 
     def _reviewed(self, call: SkillCall, session: SessionView, *, agreed: bool) -> str:
         """What the user is to be asked first; empty: nothing. Raises skill_rejected."""
