@@ -19,12 +19,21 @@ from vonad.backend import (
 from vonad.control import Continue
 from vonad.errors import VonadError
 from vonad.frame import Frame
-from vonad.plan import Plan, Style
+from vonad.plan import Overrides, Plan, Style
 from vonad.skill import SkillCall
 from vonad.testing import ScriptedBackend, ScriptedLine, quiet, settle, speech
 from vonad.transport import LineCapabilities
 
 TWO = Plan(satellite="desk", backends=("scripted", "second"))
+
+
+async def test_vona_session_config_has_metadata_that_policy_and_readers_see(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        noted = {"caller": "front door"}
+        session = await home.sessions.create(overrides=Overrides(metadata=noted))
+        other = await home.sessions.create()
+        assert session.metadata == (await home.sessions.read(session.session_id)).metadata == noted
+        assert other.metadata == {}
 
 
 async def test_vona_session_config_24_000_hz_and_one_channel_are_one_line_s_and_any_rate_is_another_s(

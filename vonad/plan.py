@@ -224,6 +224,7 @@ class Overrides:
     greeting:    empty: none.
     budget:      of each turn.
     skills:      the only ones that may run; none of them: no skill at all.
+    metadata:    what the caller notes about the session: policy and whoever reads the session see it, no model does.
     """
 
     backend: str | None = None
@@ -234,6 +235,7 @@ class Overrides:
     greeting: str | None = None
     budget: Budget | None = None
     skills: tuple[str, ...] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 AS_SET = Overrides()
@@ -251,6 +253,7 @@ class Plan:
     greeting:   said once when the session opens on a satellite; None: nothing.
     greeting_prompt: what the backend is asked, unheard, for a greeting instead.
     skills:     the only ones that may run; None: all.
+    metadata:   what the caller notes about the session.
     """
 
     satellite: str | None
@@ -267,6 +270,7 @@ class Plan:
     filler_s: float = 1.5
     greeting: str | None = None
     greeting_prompt: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
     style: Style = field(default_factory=Style)
     skills: tuple[str, ...] | None = None
 
@@ -277,6 +281,7 @@ class SessionView:
 
     tokens: what models took for its turns that are over.
     reason: why it was closed.
+    metadata: what its caller noted about it; nothing once it is only in the history.
     """
 
     session_id: str
@@ -291,3 +296,4 @@ class SessionView:
     reason: str = ""
     last_transcript: str = ""
     last_reply: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)

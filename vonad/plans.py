@@ -57,6 +57,7 @@ def plan_session(
         filler=defaults.filler,
         filler_s=defaults.filler_s,
         greeting=greeting or None,
+        metadata=overrides.metadata,
         greeting_prompt=defaults.greeting_prompt if wanted is None else None,
         skills=_skills(own) if overrides.skills is None else overrides.skills,
         style=overrides.style or (Style() if own.style is None else Style(**own.style.model_dump(exclude_none=True))),

@@ -118,6 +118,7 @@ class Floor:
             tokens=self.metrics.tokens,
             last_transcript=current.said if current is not None else "",
             last_reply=self.last_reply,
+            metadata=self.plan.metadata,
         )
 
     # Telling

@@ -103,6 +103,9 @@ class NewSession(Asked):
     )
     budget: Budget | None = None
     output_schema: Schema | None = None
+    metadata: Annotated[dict[Name, Annotated[str, Field(max_length=1_000)]], Field(max_length=32)] = Field(
+        default_factory=dict, description="noted about the session, for policy and whoever reads it"
+    )
 
     def overrides(self) -> plan.Overrides:
         """What is wanted otherwise than it is set."""
@@ -115,6 +118,7 @@ class NewSession(Asked):
             greeting=self.greeting,
             budget=None if self.budget is None else self.budget.wanted(),
             skills=None if self.skills is None else tuple(self.skills),
+            metadata=self.metadata,
         )
 
 

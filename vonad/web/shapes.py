@@ -26,6 +26,7 @@ class Session(Answer):
     reason: str
     last_transcript: str
     last_reply: str
+    metadata: dict[str, str]
 
 
 class TurnStarted(Answer):
