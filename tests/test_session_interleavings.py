@@ -58,6 +58,12 @@ TERMINAL = frozenset({"skill.result", "skill.timeout", "skill.rejected", "skill.
 
 MOVES = frozenset((before, after) for (before, _), to in TRANSITIONS.items() for after in to)
 
+METHODS = ("begin", "say", "hear", "overhear", "commit", "interrupt", "answer", "ping", "prepare", "confirm", "fill")
+"""What a dialogue may be bad at."""
+
+PROMPT = frozenset({"hear", "overhear"})
+"""Those that are promised to return at once."""
+
 BACKENDS = {
     "plain": BackendCapabilities(),
     "overhears": BackendCapabilities(overhears=True),
@@ -418,13 +424,13 @@ class Interleavings(RuleBasedStateMachine):
         backend.closing = FAILURE if how == "closes badly" else None
         backend.hang = {"open"} if how == "hangs" else {"close"} if how == "closes never" else set()
 
-    @rule(method=st.sampled_from(["begin", "say", "commit", "interrupt", "answer", "ping"]), hangs=st.booleans())
-    def does_badly(self, method: str, *, hangs: bool) -> None:
+    @rule(method=st.sampled_from(METHODS), how=st.sampled_from(["hangs", "fails", "raises"]))
+    def does_badly(self, method: str, how: str) -> None:
         for dialogue in self._dialogues()[-1:]:
-            if hangs:
+            if how == "hangs" and method not in PROMPT:
                 dialogue.hang.add(method)
             else:
-                dialogue.failures[method] = FAILURE
+                dialogue.failures[method] = FAILURE if how == "fails" else ConnectionError("gone")  # type: ignore[assignment]
 
     @rule()
     def has_rested(self) -> None:
@@ -471,7 +477,8 @@ class Interleavings(RuleBasedStateMachine):
         told = self.story.events
         assert not self.line.late, self.line.late
         assert self.twice == []
-        moves = [(str(e.data["previous"]), str(e.data["state"])) for e in self.story.told("session.state")]
+        changes = [e.data for e in self.story.told("session.state") if e.data["reason"] != "home"]
+        moves = [(str(change["previous"]), str(change["state"])) for change in changes]
         assert all((State(before), State(after)) in MOVES for before, after in moves), moves
         assert all(one[1] == next_[0] for one, next_ in itertools.pairwise(moves)), moves
         numbers = [event.seq for event in told]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from vonad.engine import VoiceActivity, VoiceActivityDetector
 from vonad.frame import CAPTURE_RATE, Frame
+from vonad.session.contact import RAISED
 from vonad.session.echo import Echo
 from vonad.session.floor import Floor
 from vonad.session.mouth import Mouth
@@ -122,12 +123,15 @@ class BargeIn:
             self._wait(frame.seconds)
         dialogue = self._floor.dialogue
         if dialogue is not None and self._floor.capabilities.overhears:
-            if self._activity is None or (self._ducked and before):
-                await dialogue.overhear(frame)
-            elif self._ducked:
-                for kept in tuple(self._frames):
-                    if self._turn is turn:
-                        await dialogue.overhear(kept)
+            try:
+                if self._activity is None or (self._ducked and before):
+                    await dialogue.overhear(frame)
+                elif self._ducked:
+                    for kept in tuple(self._frames):
+                        if self._turn is turn:
+                            await dialogue.overhear(kept)
+            except RAISED as failure:
+                dialogue.lost(failure)
         if self._turn is turn and self._ducked:
             self._judge()
 

@@ -5,12 +5,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from vonad.backend import Backend, Brief, Dialogue, Reply
-from vonad.errors import VonadError, first_error
+from vonad.backend import Backend, BackendCapabilities, Brief, Dialogue, Reply, ReplyFailed
+from vonad.control import FallbackReason
+from vonad.errors import VonadError
+from vonad.session.contact import RAISED, Contact, told
 from vonad.session.floor import Floor
 from vonad.streams import closing
 
 log = logging.getLogger(__name__)
+
+DENIED = frozenset({"hook_denied", "budget_exceeded"})
+"""What the house refuses a dialogue: when that passes it on, its turn has failed, and not the backend."""
 
 CLOSING_S = 1.0
 """What a dialogue gets to close in, once nobody listens to it any more; one that takes longer is left behind."""
@@ -18,13 +23,19 @@ CLOSING_S = 1.0
 
 @dataclass(slots=True, eq=False)
 class Bond:
-    """A dialogue with one backend, for as long as its task runs. error: why it ended; None: it was wanted, or over."""
+    """A dialogue with one backend, for as long as its task runs.
+
+    error:   why it ended; None: it was wanted, or over.
+    contact: what it is talked to through, once it is the one that answers.
+    """
 
     name: str
     backend: Backend
     opened: asyncio.Future[Dialogue]
     task: asyncio.Task[None] | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    error: VonadError | None = None
+    contact: Contact | None = None
 
 
 class Chain:
@@ -32,7 +43,10 @@ class Chain:
 
     brief: what a dialogue is told.
     take:  told what the dialogue says, one thing after the other. Only the present one is listened to.
-    lost:  told when it has ended of itself: with the error, or None when the backend just finished.
+    lost:  told when it has ended of itself, or one of its methods failed: with the error, or None when the backend
+           just finished.
+    ready: borrows what a backend that can do this needs.
+    home:  told when the better one has taken over.
 
     unloaded: those that a reload took out of the house, and that have not come back since.
     """
@@ -43,12 +57,16 @@ class Chain:
         *,
         brief: Callable[[], Brief],
         take: Callable[[Reply], Awaitable[None]],
-        lost: Callable[[VonadError | None], None],
+        lost: Callable[[VonadError | None, FallbackReason], None],
+        ready: Callable[[BackendCapabilities], Awaitable[None]],
+        home: Callable[[], None],
     ) -> None:
         self._floor = floor
         self._brief = brief
         self._take = take
         self._lost = lost
+        self._ready = ready
+        self._home = home
         self.unloaded: set[str] = set()
         self._bond: Bond | None = None
         self._opening: set[Bond] = set()
@@ -89,20 +107,31 @@ class Chain:
         for name in floor.plan.backends[: floor.plan.backends.index(floor.backend)]:
             if not self._rested(name):
                 continue
+            bond = None
             try:
                 bond = await self._bound(name, within_s)
-            except VonadError as error:
-                log.info("session %s: backend %s is still away: %s", floor.session_id, name, error.message)
-                continue
-            self._better = bond
-            return True
+                async with floor.clock.deadline(within_s):
+                    await self._ready(bond.backend.capabilities)
+                self._better = bond
+            except (VonadError, TimeoutError) as error:
+                log.info("session %s: backend %s is still away: %s", floor.session_id, name, error)
+            else:
+                return True
+            finally:
+                if bond is not None and bond.task is not None and self._better is not bond:
+                    bond.task.cancel()
         return False
 
     def rest(self) -> None:
         """No turn is open: change over to the better one, if there is one."""
         bond, self._better = self._better, None
-        if bond is not None:
-            self._take_up(bond)
+        if bond is None:
+            return
+        if bond.over.is_set():  # it was no better
+            self._floor.means.backends.failed(bond.name)
+            return
+        self._take_up(bond)
+        self._home()
 
     def leave(self) -> None:
         """Listen to the present one no more; it is not asked again for a while."""
@@ -158,6 +187,8 @@ class Chain:
                 await asyncio.shield(bond.opened)
             if name in self.unloaded:
                 raise gone(name)
+            if bond.over.is_set():
+                raise bond.error or VonadError("backend_start_failed", f"backend {name} ended the dialogue", op=name)
         except BaseException as error:
             bond.task.cancel()
             bond.opened.cancel()
@@ -177,12 +208,23 @@ class Chain:
     def _take_up(self, bond: Bond) -> None:
         floor = self._floor
         before, self._bond = self._bond, bond
-        floor.backend, floor.capabilities, floor.dialogue = bond.name, bond.backend.capabilities, bond.opened.result()
+        bond.contact = Contact(bond.name, bond.opened.result(), self._broke)
+        floor.backend, floor.capabilities, floor.dialogue = bond.name, bond.backend.capabilities, bond.contact
         if before is not None and before.task is not None:
             before.task.cancel()
-        if bond.over.is_set():  # it ended before it was taken up
-            self._bond, floor.dialogue = None, None
-            self._lost(VonadError("backend_unavailable", f"backend {bond.name} ended the dialogue", op=bond.name))
+
+    def _broke(self, contact: Contact, reason: FallbackReason, error: VonadError) -> None:
+        """A method of its dialogue has failed: the rest of it is of no use either."""
+        bond, floor = self._bond, self._floor
+        if bond is None or bond.contact is not contact:
+            return  # nobody listens to it any more
+        if error.code in DENIED:
+            floor.spawn(self._given(ReplyFailed(floor.machine.epoch, error)), "denied")
+            return
+        self._bond, floor.dialogue = None, None
+        if bond.task is not None:
+            bond.task.cancel()
+        self._lost(error, reason)
 
     async def _hold(self, bond: Bond) -> None:
         """The spawn boundary of a backend: whatever its dialogue raises is its own end, and told."""
@@ -195,18 +237,17 @@ class Chain:
                     async for item in replies:
                         if self._bond is bond:
                             await self._given(item)
-        except VonadError as failure:
-            error = failure
-        except (Exception, SystemExit, KeyboardInterrupt) as failure:
-            error = _told(bond.name, failure)
+        except RAISED as failure:
+            error = told(bond.name, failure)
         finally:
+            bond.error = error
             bond.over.set()
             if not bond.opened.done():
                 bond.opened.set_exception(error or VonadError("backend_start_failed", f"backend {bond.name} ended"))
                 bond.opened.exception()  # nobody may be waiting any more
         if self._bond is bond:
             self._bond, self._floor.dialogue = None, None
-            self._lost(error)
+            self._lost(error, "backend_unavailable")
 
     async def _given(self, item: Reply) -> None:
         """What goes wrong with what it said is not the backend's failure."""
@@ -223,15 +264,3 @@ class Chain:
 def gone(name: str) -> VonadError:
     """Why a backend that a reload took out of the house has no answer."""
     return VonadError("backend_unavailable", f"backend {name} was taken out of the house", op=name)
-
-
-def _told(name: str, failure: BaseException) -> VonadError:
-    if isinstance(failure, BaseExceptionGroup):
-        ours, _ = failure.split(VonadError)
-        if ours is not None:
-            return first_error(ours)
-        failure = failure.exceptions[0]
-    log.warning("backend %s failed", name, exc_info=failure)
-    return VonadError(
-        "backend_step_failed", f"backend {name} failed: {type(failure).__name__}: {failure}", op=name, retryable=True
-    )

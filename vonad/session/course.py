@@ -1,6 +1,7 @@
 """The course of a session: from listening to answering to rest, and on to whatever waits."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 
 from vonad.backend import Brief
 from vonad.control import FallbackReason
@@ -10,6 +11,7 @@ from vonad.plan import Budget
 from vonad.session.answer import Answer, Told
 from vonad.session.bargein import BargeIn
 from vonad.session.chain import Chain
+from vonad.session.detectors import Detectors
 from vonad.session.draft import Draft
 from vonad.session.fallback import Fallback
 from vonad.session.floor import Floor, interrupt_dialogue
@@ -26,10 +28,10 @@ from vonad.session.watch import Watch
 class Course:
     """Each step moves the machine at once; what takes time follows in a task of the turn's.
 
-    brief: what a dialogue is told.
-    ready: borrows what the session needs to hear for the backend that answers now.
-    past:  gives away what was captured just before now.
-    close: ends the session, with the reason and, if it has to be said, one of PHRASES.
+    brief:  what a dialogue is told.
+    leases: what is borrowed is given back there.
+    past:   gives away what was captured just before now.
+    close:  ends the session, with the reason and, if it has to be said, one of PHRASES.
 
     overtaken: told that there is a backend, for an open turn or none; whether a wake has taken the place of all that
                was to be done with it, by this trigger.
@@ -41,7 +43,7 @@ class Course:
         floor: Floor,
         *,
         brief: Callable[[], Brief],
-        ready: Callable[[], Awaitable[None]],
+        leases: AsyncExitStack,
         past: Callable[[], Iterable[Frame]],
         close: Callable[[str, str], None],
     ) -> None:
@@ -59,9 +61,20 @@ class Course:
         self.answer = Answer(floor, self.mouth, self.draft, told)
         self.draft.replaced = self.answer.skills.forget
         self.own_turns = OwnTurns(floor, self.mouth, self.microphone)
-        self.resumption = Resumption(floor, self.microphone, self.answer.skills, self.answer.structured)
-        self.chain = Chain(floor, brief=brief, take=self.answer.take, lost=self._lost)
-        self.fallback = Fallback(floor, self.chain, self.mouth, ready=ready, bound=self._bound, close=close)
+        self.resumption = Resumption(floor, self.microphone, self.answer)
+        self.detectors = Detectors(floor, self.microphone, leases)
+        self.chain = Chain(
+            floor,
+            brief=brief,
+            take=self.answer.take,
+            lost=self._lost,
+            ready=self.detectors.borrow,
+            home=self._came_home,
+        )
+        self.fallback = Fallback(
+            floor, self.chain, self.mouth, ready=self.detectors.ready, bound=self._bound, close=close
+        )
+        self.resumption.again = self.fallback.rest
         self.interruption = Interruption(
             floor,
             self.mouth,
@@ -256,8 +269,12 @@ class Course:
         return bool(turn.barged or turn.source == "follow_up") and self.barge_in.stops(text)
 
     def _exhausted(self, turn: Turn, error: VonadError) -> None:
-        if self._floor.turn is turn and turn.outcome is None:
-            self._floor.tell_error(error, "budget")
+        if self._floor.turn is not turn or turn.outcome is not None:
+            return
+        self._floor.tell_error(error, "budget")
+        if self._floor.state is State.FALLING_BACK:
+            turn.outcome = "budget_exceeded"  # said when that is over: until then nothing can be heard
+        else:
             self.answer.apologise(turn, "budget_exceeded")
 
     # After the reply
@@ -298,15 +315,13 @@ class Course:
     def _fall_back(self, reason: FallbackReason, error: VonadError) -> bool:
         return self.fallback.begin(reason, error)
 
-    def _lost(self, error: VonadError | None) -> None:
-        if self._floor.over:
-            return
-        name = self._floor.backend
-        if error is None and self._floor.turn is None:
-            self._close("backend_finished", "")
-        else:
-            error = error or VonadError("backend_unavailable", f"backend {name} ended the dialogue", op=name)
-            self.fallback.begin("backend_unavailable", error)
+    def _lost(self, error: VonadError | None, reason: FallbackReason) -> None:
+        self.fallback.lost(error, reason)
+
+    def _came_home(self) -> None:
+        """The better backend answers again: who shows the session as degraded is told at once."""
+        self.detectors.fit()
+        self._floor.tell_state(self._floor.state, "home")
 
     def _bound(self, turn: Turn | None, came_from: State) -> None:
         """Another backend answers from now on."""

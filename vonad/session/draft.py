@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable
 
-from vonad.backend import Dialogue
 from vonad.errors import VonadError
 from vonad.plan import Preemptive
+from vonad.session.contact import Contact
 from vonad.session.floor import Floor
 from vonad.session.turn import Turn
 from vonad.session.words import words
@@ -30,8 +30,8 @@ class Draft:
         self._prepared = self._spoiled = False
         self._turn = 0
         self._text: str | None = None
-        self._dialogue: Dialogue | None = None
-        self._guessed: Dialogue | None = None
+        self._dialogue: Contact | None = None
+        self._guessed: Contact | None = None
 
     @property
     def text(self) -> str | None:
@@ -85,7 +85,11 @@ class Draft:
     async def _prepare(self, turn: Turn, text: str) -> None:
         floor = self._floor
         if floor.turn is turn and self._text == text and floor.dialogue is not None and self._of(turn) is not None:
-            await floor.dialogue.prepare(text)
+            try:
+                await floor.dialogue.prepare(text)
+            except VonadError as error:  # the final words are answered anew
+                floor.tell_error(error, "backend")
+                return
             if self._text == text:
                 self._prepared = True
                 self.replaced()

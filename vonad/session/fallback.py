@@ -24,6 +24,21 @@ NOTHING = "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A backend that is to be left when what is being said has been heard.
+
+    wanted:   whether another may answer instead.
+    finished: it has just ended the dialogue, and had answered.
+    """
+
+    reason: FallbackReason
+    error: VonadError
+    backend: str
+    wanted: bool
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """A backend that is left, and what was being done. others: who may answer instead; at: monotonic."""
 
@@ -60,27 +75,41 @@ class Fallback:
         self._ready = ready
         self._bound = bound
         self._close = close
-        self._waiting: tuple[FallbackReason, VonadError] | None = None
+        self._waiting: Waiting | None = None
         self._loss: Loss | None = None
         self._count = 0
 
-    def begin(self, reason: FallbackReason, error: VonadError) -> bool:
+    def lost(self, error: VonadError | None, reason: FallbackReason) -> None:
+        """The dialogue has ended, of itself where there is no error: that ends a session in which nothing is open."""
+        floor = self._floor
+        if floor.over:
+            return
+        finished = error is None and (floor.turn is None or self._mouth.said_all)
+        if finished and floor.turn is None:
+            self._close("backend_finished", "")
+            return
+        name = floor.backend
+        error = error or VonadError("backend_unavailable", f"backend {name} ended the dialogue", op=name)
+        self.begin(reason, error, finished=finished)
+
+    def begin(self, reason: FallbackReason, error: VonadError, *, finished: bool = False) -> bool:
         """Have the next backend take over. False, and nothing happens, when policy or the plan know of no other.
 
         A backend that is lost is left in any case: without another the session ends, and because policy wants none of
         the others as `policy_ended`. A reply of which all is there is heard to its end before that.
         """
         floor = self._floor
-        if floor.over or floor.state is State.FALLING_BACK:
-            return False
         lost = floor.dialogue is None
+        if floor.over or (floor.state is State.FALLING_BACK and (self._loss is not None or not lost)):
+            return False
         others = self._chain.next(but=self._tried)
         wanted = bool(others) and floor.means.policy.should_fall_back(reason, floor.view)
         if not (wanted or lost):
             return False
-        saying = floor.turn is not None and floor.turn.source == "say"
-        if not floor.machine.allows(Trigger.LOST) or saying or (not wanted and self._mouth.said_all):
-            self._waiting = (reason, error)  # what is being silenced, announced or heard out needs no backend
+        if not floor.machine.allows(Trigger.LOST) or self._needs_none(reason):
+            self._waiting = Waiting(
+                reason=reason, error=error, backend=floor.backend, wanted=wanted, finished=finished and lost
+            )
             return True
         floor.tell_error(error, "backend")
         if reason in ITS_FAULT and floor.state is not State.CONNECTING and floor.backend not in self._chain.unloaded:
@@ -133,8 +162,16 @@ class Fallback:
 
     @property
     def due(self) -> bool:
-        """Whether the backend is lost, and that only waits for what is being said."""
-        return self._waiting is not None
+        """Whether the session ends when what is being said has been heard: its backend is lost, and no other wanted."""
+        return self._waiting is not None and not self._waiting.wanted
+
+    def _needs_none(self, reason: FallbackReason) -> bool:
+        """Whether what is being said needs no backend: an announcement, an apology, a reply of which all is there."""
+        turn = self._floor.turn
+        if turn is None or turn.source == "say":
+            return turn is not None
+        lost = self._floor.dialogue is None and reason != "silence"
+        return lost and (self._mouth.said_all or turn.outcome is not None)
 
     @property
     def _tried(self) -> frozenset[str]:
@@ -144,10 +181,13 @@ class Fallback:
 
     def rest(self) -> bool:
         """Nothing else is being done: change over now, if that had to wait. Whether it had."""
-        if self._waiting is None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None or waiting.backend != self._floor.backend:
             return False
-        (reason, error), self._waiting = self._waiting, None
-        return self.begin(reason, error)
+        if waiting.finished and self._floor.turn is None:
+            self._close("backend_finished", "")
+            return True
+        return self.begin(waiting.reason, waiting.error)
 
     def _change(self, loss: Loss) -> None:
         floor, turn = self._floor, loss.turn
@@ -156,6 +196,7 @@ class Fallback:
         if turn is not None and loss.came_from is not State.LISTENING:
             self._take_back(turn)
         self._chain.leave()
+        self._waiting = None
         floor.metrics.fallbacks += 1
         floor.machine.fire(Trigger.LOST, State.FALLING_BACK, reason=loss.reason)
         to = loss.others[0] if loss.others else None
@@ -190,9 +231,7 @@ class Fallback:
                 return
             floor.tell_error(error, "clear")
         try:
-            tried = turn.tried if turn is not None else frozenset({loss.backend})
-            await self._chain.open(floor.means.limits.falling_back_s, but=tried)
-            await self._ready()
+            await self._open(turn.tried if turn is not None else frozenset({loss.backend}))
         except VonadError as error:
             self._exhausted(loss, error)
             return
@@ -201,6 +240,27 @@ class Fallback:
         self._audit("completed")
         floor.tell("fallback.completed", {"from": loss.backend, "to": floor.backend})
         self._bound(turn if floor.turn is turn else None, loss.came_from)
+
+    async def _open(self, tried: frozenset[str]) -> None:
+        """Have the first that will answer; one that is lost again before it has begun is passed over."""
+        floor = self._floor
+        ends = floor.clock.monotonic() + floor.means.limits.falling_back_s
+        while True:
+            await self._chain.open(max(0.0, ends - floor.clock.monotonic()), but=tried)
+            await self._ready()
+            if floor.dialogue is not None or floor.over:
+                return
+            floor.means.backends.failed(floor.backend)
+            self._chain.leave()
+            tried |= {floor.backend}
+
+    def give_up(self) -> None:
+        """It takes too long."""
+        if self._loss is not None:
+            message = f"no backend was ready in time after {self._loss.backend} was lost"
+            self._exhausted(self._loss, VonadError("timeout", message, op="fallback"))
+        else:
+            self._close("error(backend_unavailable)", "unavailable")
 
     def _exhausted(self, loss: Loss, error: VonadError) -> None:
         floor = self._floor

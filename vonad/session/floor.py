@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
-from vonad.backend import BackendCapabilities, Dialogue
+from vonad.backend import BackendCapabilities
 from vonad.clock import Timer
 from vonad.engine import Exchange
 from vonad.errors import VonadError
@@ -13,6 +13,7 @@ from vonad.history import TurnRecord
 from vonad.plan import Budget, Plan, SessionView
 from vonad.sentences import Sentences
 from vonad.session.budget import TurnBudget
+from vonad.session.contact import Contact
 from vonad.session.exchanges import remember
 from vonad.session.machine import Change, Machine, State
 from vonad.session.means import Means
@@ -65,7 +66,7 @@ class Floor:
         self.group = asyncio.TaskGroup()
         self.backend = plan.backends[0]
         self.capabilities = BackendCapabilities()
-        self.dialogue: Dialogue | None = None
+        self.dialogue: Contact | None = None
         self.metrics = Metrics()
         self.sentences: Callable[[], Sentences] = means.sentences
         self.exhausted: Callable[[Turn, VonadError], None] = lambda turn, error: None
@@ -128,6 +129,11 @@ class Floor:
         number = turn if turn is not None else self.turn.number if self.turn is not None else None
         event = Event(type_, data, self.plan.satellite, self.session_id, self.conversation_id, number)
         self.means.publish(event)
+
+    def tell_state(self, previous: State, reason: str, *, turn: int | None = None) -> None:
+        """Publish where the session stands."""
+        state = {"state": str(self.state), "previous": str(previous), "reason": reason, "degraded": self.degraded}
+        self.tell("session.state", state, turn=turn)
 
     def fail(self, error: VonadError) -> None:
         """Something failed that no turn can answer for."""

@@ -4,11 +4,11 @@ import json
 from collections import deque
 from collections.abc import Callable
 
-from vonad.backend import Dialogue
 from vonad.engine import Exchange
 from vonad.errors import VonadError
 from vonad.plan import ContextEvent, InjectMode
 from vonad.session.announcement import Announcement, new_announcement
+from vonad.session.contact import Contact
 from vonad.session.floor import Floor
 from vonad.session.machine import State
 from vonad.session.turn import Turn
@@ -40,7 +40,7 @@ class Injection:
         self._say = say
         self._waiting: deque[ContextEvent] = deque()
         self._known: deque[ContextEvent] = deque(maxlen=KNOWN)
-        self._told: Dialogue | None = None
+        self._told: Contact | None = None
         floor.notes = self.notes
         floor.begun = self.begun
 
@@ -112,7 +112,7 @@ class Injection:
         self._say(new_announcement(event.spoken_summary, interrupt=True))
         return "interrupted" if running else "queued"
 
-    async def _hand_over(self, dialogue: Dialogue, event: ContextEvent) -> None:
+    async def _hand_over(self, dialogue: Contact, event: ContextEvent) -> None:
         name = self._floor.backend
         try:
             async with self._floor.clock.deadline(INJECT_S):

@@ -113,8 +113,6 @@ class Interruption:
         try:
             async with floor.clock.deadline(within_s):
                 await interrupt_dialogue(floor)
-        except VonadError as error:
-            return error
         except TimeoutError:
             message = f"backend {floor.backend} did not let itself be interrupted in time"
             return VonadError("timeout", message, op=floor.backend)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from vonad.engine import TurnDetector, VoiceActivityDetector
 from vonad.errors import VonadError
 from vonad.frame import CAPTURE_RATE, Frame
+from vonad.session.contact import RAISED, told
 from vonad.session.draft import Draft
 from vonad.session.floor import Floor
 from vonad.session.hearing import Hearing, Verdict
@@ -87,6 +88,13 @@ class Microphone:
         self._watch(turn, endpointing.no_speech_s)
         self._floor.spawn(self._take_up(turn), "microphone")
 
+    def resume(self) -> None:
+        """Another dialogue has heard what was captured so far: what had waited for the one before needs no more."""
+        early, self._early = self._early, None
+        for frame in early or ():
+            if self._hearing is not None:
+                self._hearing.push(frame)
+
     def close(self) -> None:
         """Hear no more of this turn; what was measured in it is forgotten."""
         self._early = self._hearing = None
@@ -142,7 +150,7 @@ class Microphone:
         await floor.begin(turn)
         while self._early and floor.turn is turn and floor.state is State.LISTENING:
             await self._hear(turn, self._early.popleft())
-        if floor.turn is turn:
+        if floor.turn is turn and floor.state is State.LISTENING:
             self._early = None
 
     async def _hear(self, turn: Turn, frame: Frame) -> None:
@@ -152,18 +160,23 @@ class Microphone:
             reason = hearing.push(frame)
             if reason is None and hearing.pausing:
                 self._consider(turn, hearing)
-        if floor.dialogue is not None:
-            await floor.dialogue.hear(frame)
+        dialogue = floor.dialogue
+        if dialogue is not None:
+            try:
+                await dialogue.hear(frame)
+            except RAISED as failure:
+                dialogue.lost(failure)
         if reason is not None and floor.turn is turn and self._over(turn, reason):
             await self._commit(turn)  # a task of its own would cost the user time
 
     async def _commit(self, turn: Turn) -> None:
         failure = None
-        if self._floor.dialogue is not None:
+        dialogue = self._floor.dialogue
+        if dialogue is not None:
             try:
-                await self._floor.dialogue.commit()
-            except VonadError as error:
-                failure = error
+                await dialogue.commit()
+            except RAISED as raised:
+                failure = told(dialogue.name, raised)
         self._told(turn, failure)
 
     def _consider(self, turn: Turn, hearing: Hearing) -> None:

@@ -1,13 +1,13 @@
 """The resumption: what a turn was about when its backend was lost, given to the next one from the beginning."""
 
 from collections import deque
+from collections.abc import Callable
 
 from vonad.frame import Frame
+from vonad.session.answer import Answer
 from vonad.session.floor import Floor
 from vonad.session.machine import State, Trigger
 from vonad.session.microphone import EARLY, Microphone
-from vonad.session.skills import Skills
-from vonad.session.structured import Structured
 from vonad.session.turn import Turn
 
 SPOKEN = frozenset({"voice", "follow_up"})
@@ -17,14 +17,15 @@ SPOKEN = frozenset({"voice", "follow_up"})
 class Resumption:
     """Keeps what is said while there is no backend.
 
+    again:   told when the turn goes on, though the next backend may have been lost before it did.
     keeping: what is captured belongs here, and not yet to the microphone.
     """
 
-    def __init__(self, floor: Floor, microphone: Microphone, skills: Skills, structured: Structured) -> None:
+    def __init__(self, floor: Floor, microphone: Microphone, answer: Answer) -> None:
         self._floor = floor
         self._microphone = microphone
-        self._skills = skills
-        self._structured = structured
+        self._answer = answer
+        self.again: Callable[[], object] = lambda: None
         self._missed: deque[Frame] | None = None
 
     @property
@@ -52,11 +53,14 @@ class Resumption:
     def begin(self, turn: Turn, came_from: State) -> None:
         """Another backend is there: go on with this turn, from where it was."""
         floor = self._floor
-        if came_from is State.LISTENING:
+        if turn.outcome is None and came_from is State.LISTENING:
             floor.spawn(self._hear_again(turn), "microphone")
+            return
+        self.forget()
+        floor.machine.fire(Trigger.BOUND, State.PROCESSING)
+        if turn.outcome is not None:  # it ended meanwhile, and only that has to be said
+            self._answer.apologise(turn, turn.outcome)
         else:
-            self.forget()
-            floor.machine.fire(Trigger.BOUND, State.PROCESSING)
             floor.spawn(self._answer_again(turn), "text")
 
     async def _hear_again(self, turn: Turn) -> None:
@@ -67,29 +71,32 @@ class Resumption:
             await self._replay()
             if floor.turn is not turn or floor.state is not State.FALLING_BACK:
                 return
+            self._microphone.resume()
             floor.machine.fire(Trigger.BOUND, State.LISTENING)
-            while self._missed and floor.turn is turn:
+            while self._missed and floor.turn is turn and floor.machine.state is State.LISTENING:
                 await self._microphone.hear(self._missed.popleft())
+            self.again()
         finally:
-            self.forget()
+            if floor.state is not State.FALLING_BACK:
+                self.forget()
 
     async def _answer_again(self, turn: Turn) -> None:
         """What the user wants is known, or was at least said."""
         floor = self._floor
         if turn.orphaned:
             if turn.running_skills == 0:
-                self._skills.say_unsaid(turn)
+                self._answer.skills.say_unsaid(turn)
             return
         await floor.begin(turn)
-        if turn.asked and turn.structure is not None:
-            await self._structured.ask(turn, turn.structure, turn.said)
-        elif turn.asked and floor.dialogue is not None:
-            await floor.dialogue.say(turn.prompt or turn.said)
+        if not turn.asked and turn.source == "text":
+            await self._answer.ask(turn, turn.transcript or "")
+        elif not turn.asked:
+            await self._replay(all_said=True)
+        elif turn.structure is not None:
+            await self._answer.structured.ask(turn, turn.structure, turn.said)
         elif floor.dialogue is not None:
-            await self._replay()
-            await floor.dialogue.commit()
+            await floor.dialogue.say(turn.prompt or turn.said)
 
-    async def _replay(self) -> None:
-        for frame in self._microphone.captured:
-            if self._floor.dialogue is not None:
-                await self._floor.dialogue.hear(frame)
+    async def _replay(self, *, all_said: bool = False) -> None:
+        if self._floor.dialogue is not None:
+            await self._floor.dialogue.replay(self._microphone.captured, all_said=all_said)

@@ -16,7 +16,6 @@ from vonad.plan import Budget, ContextEvent, InjectMode, Plan, SessionView, Wake
 from vonad.session.announcement import Announcement
 from vonad.session.compaction import Compaction
 from vonad.session.course import Course
-from vonad.session.detectors import Detectors
 from vonad.session.floor import Floor
 from vonad.session.injection import Injection
 from vonad.session.interruption import ANSWERING
@@ -63,12 +62,11 @@ class Session:
         self._line = line
         self._means = means
         self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
-        self._course = Course(self._floor, brief=self._brief, ready=self._ready, past=past, close=self._close)
+        self._leases = AsyncExitStack()
+        self._course = Course(self._floor, brief=self._brief, leases=self._leases, past=past, close=self._close)
         self._wakes = Wakes(self._floor, self._course)
         self._injection = Injection(self._floor, say=self.say)
         self._compaction = Compaction(self._floor)
-        self._leases = AsyncExitStack()
-        self._detectors = Detectors(self._floor, self._leases)
         self._lamp = Lamp(line)
         self._closing = asyncio.Event()
         self._close_reason = ""
@@ -145,23 +143,29 @@ class Session:
 
     async def _serve(self) -> None:
         self._floor.machine.fire(Trigger.OPEN, State.CONNECTING)
+        self._course.watch.begun()
         self._floor.spawn(self._open(), "opening", outlives_turn=True)
         await self._closing.wait()
         for name in UNFINISHED:
             self._floor.cancel(name)
 
     async def _open(self) -> None:
-        course = self._course
+        course, floor = self._course, self._floor
+        ends = floor.clock.monotonic() + self._means.limits.connecting_s
         try:
             await course.chain.open(self._means.limits.connecting_s, most=1)
-            await self._ready()
-        except VonadError as error:
+            async with floor.clock.deadline(max(0.0, ends - floor.clock.monotonic())):
+                await course.detectors.ready()
+        except (VonadError, TimeoutError) as failure:
+            if self.state is not State.CONNECTING:
+                return
+            error = failure if isinstance(failure, VonadError) else _deaf(self._means.limits.connecting_s)
             others = course.chain.next(but=frozenset({self._floor.backend}))
             if not (others and course.fallback.begin("backend_unavailable", error)) and not self.over:
                 self._floor.tell_error(error, "session")
                 self._close(course.fallback.reason(self._floor.backend, error), "unavailable")
         else:
-            if not self.over:
+            if self.state is State.CONNECTING:  # it may have been lost again already
                 course.begin(Trigger.READY)
 
     async def _drain(self) -> None:
@@ -187,9 +191,6 @@ class Session:
             rewrite=lambda text: self._means.policy.reply(text, self.view),
             spend=self._floor.spend,
         )
-
-    async def _ready(self) -> None:
-        await self._detectors.ready(self._course.microphone)
 
     def _failed(self, error: VonadError) -> None:
         if not self.over:
@@ -324,16 +325,14 @@ class Session:
         await self._course.hear(frame)
 
     def _changed(self, change: Change) -> None:
-        floor = self._floor
-        state = {
-            "state": str(change.state),
-            "previous": str(change.previous),
-            "reason": change.reason,
-            "degraded": floor.degraded,
-        }
-        floor.tell("session.state", state, turn=change.epoch)
+        self._floor.tell_state(change.previous, change.reason, turn=change.epoch)
         self._course.entered(change)
         if change.state not in OPENING and not self.opened.is_set():
             self.opened.set()
             self._course.watch.opened()
         self._lamp.show(change.state, captures=self._course.resumption.wanted)
+
+
+def _deaf(within_s: float) -> VonadError:
+    message = f"what tells speech from noise was not to be had within {within_s:g} s"
+    return VonadError("timeout", message, op="vad", retryable=True)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from vonad.backend import Dialogue, SkillRequest
+from vonad.backend import SkillRequest
 from vonad.control import FallBack, FallbackReason, Ignore
 from vonad.engine import Outcome as SkillOutcome
 from vonad.errors import VonadError
 from vonad.session.confirmation import Confirmation
+from vonad.session.contact import Contact
 from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.machine import State, Trigger
 from vonad.session.means import phrase
@@ -31,7 +32,7 @@ class Early:
     """
 
     call: SkillCall
-    by: Dialogue | None
+    by: Contact | None
     wanted: bool | None = None
     settled: Settled | None = None
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from vonad.errors import VonadError
 from vonad.session.answer import Answer
 from vonad.session.chain import Chain
+from vonad.session.contact import Contact
 from vonad.session.fallback import Fallback
 from vonad.session.filler import WAITING, Filler
 from vonad.session.floor import Floor
@@ -51,12 +52,15 @@ class Watch:
         self._close = close
         self._give_up = give_up
         self._missed = 0
+        self._pinged_last: Contact | None = None
         self._filler = Filler(floor, mouth)
 
+    def begun(self) -> None:
+        """The session is there: from now on its whole time counts."""
+        self._floor.after("max_duration", self._floor.means.limits.max_duration_s, lambda: self._close("max_duration"))
+
     def opened(self) -> None:
-        """The session serves: from now on its whole time counts."""
-        floor, limits = self._floor, self._floor.means.limits
-        floor.after("max_duration", limits.max_duration_s, lambda: self._close("max_duration"))
+        """The session serves."""
         self._ping_later()
 
     def entered(self, change: Change) -> None:
@@ -82,7 +86,7 @@ class Watch:
         elif state is State.SPEAKING:
             self._follow(-1.0)
         elif state is State.FALLING_BACK:
-            floor.after("state", limits.falling_back_s + MARGIN_S, lambda: self._close("error(backend_unavailable)"))
+            floor.after("state", limits.falling_back_s + MARGIN_S, self._fallback.give_up)
         else:
             floor.drop_timer("state")
         if change.previous is State.AWAY and change.trigger in {Trigger.LISTEN, Trigger.TEXT}:
@@ -119,16 +123,20 @@ class Watch:
         dialogue = floor.dialogue
         if dialogue is None:
             return
+        if dialogue is not self._pinged_last:
+            self._pinged_last, self._missed = dialogue, 0
         try:
             async with floor.clock.deadline(PONG_S):
                 await dialogue.ping()
         except (TimeoutError, VonadError) as error:
+            if floor.dialogue is not dialogue:
+                return
             self._missed += 1
             why = f"backend {floor.backend} missed {self._missed} signs of life: {error or 'no answer'}"
         else:
             self._missed = 0
             return
-        if self._missed >= MISSED and floor.dialogue is dialogue:
+        if self._missed >= MISSED:
             self._missed = 0
             self._chain.leave()
             self._fallback.begin("backend_unavailable", VonadError("backend_unavailable", why, op=floor.backend))
@@ -143,10 +151,9 @@ class Watch:
     async def _homeward(self) -> None:
         """Back to a better backend, once it has rested, and between turns only."""
         floor, limits = self._floor, self._floor.means.limits
-        if await self._chain.go_home(limits.falling_back_s):
-            if floor.state in RESTING:
-                self._chain.rest()
-        elif floor.state in RESTING:
+        if await self._chain.go_home(limits.falling_back_s) and floor.state in RESTING:
+            self._chain.rest()
+        if floor.state in RESTING:
             self._go_home_later(min(limits.cool_off_s, limits.keep_alive_s))
 
     # Turns
