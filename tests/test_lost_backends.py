@@ -8,15 +8,17 @@ from dataclasses import replace
 import pytest
 
 from tests.chimes import ToyCues, played
-from tests.conversation import FAILURE, Conversation, conversation
+from tests.conversation import FAILURE, Conversation, Hooks, conversation
 from tests.test_fallback import TEXT, TWO, SlowToOpen, a_skill, told, two
 from vonad.backend import (
     BackendCapabilities,
     Brief,
     Dialogue,
+    ReplyFailed,
     Transcript,
 )
 from vonad.clock import Timer
+from vonad.control import ControlEvent
 from vonad.engine import VoiceActivityDetector
 from vonad.errors import VonadError
 from vonad.plan import BargeIn, Budget, ContextEvent, Plan
@@ -524,6 +526,61 @@ async def test_a_budget_that_runs_out_while_another_backend_opens_ends_the_turn_
         assert story.backend.spoken == ["Sorry, that took more than I am allowed to spend."]
         assert story.session.state == "idle"
         assert not any(said.startswith("say") for said in story.dialogue.told)
+
+
+# What is not the backend's fault
+
+
+async def test_a_rewrite_of_the_reply_that_fails_is_apologised_for_and_not_the_backend_s_fault() -> None:
+    hooks = Hooks()
+
+    def broken(text: str) -> object:
+        raise LookupError(text)
+
+    hooks.reply = broken
+    async with two(hooks=hooks) as story:
+        await story.say_command()
+        with pytest.raises(VonadError) as denied:
+            story.dialogue.brief.rewrite("It is noon.")
+        story.dialogue.emit(ReplyFailed(story.turn, denied.value))
+        await settle()
+        await story.clock.advance(1.0)
+        assert story.outcomes == ["failed"]
+        assert (story.session.view().backend, story.bench.lost) == ("scripted", [])
+        assert story.backend.spoken == ["Sorry, something went wrong."]
+
+
+async def test_a_rewrite_that_fails_inside_of_a_dialogue_s_own_method_is_not_the_backend_s_fault_either() -> None:
+    hooks = Hooks()
+
+    def broken(text: str) -> object:
+        raise LookupError(text)
+
+    hooks.reply = broken
+    async with two(TEXT, hooks=hooks) as story:
+        dialogue = story.dialogue
+        dialogue.on_say = lambda _: dialogue.answer_text("It is noon.")
+        story.session.ask("what time is it")
+        await settle()
+        await story.clock.advance(1.0)
+        assert story.outcomes == ["failed"]
+        assert (story.session.view().backend, story.bench.lost) == ("scripted", [])
+
+
+async def test_words_that_policy_does_not_let_through_are_apologised_for_at_once_and_without_another_backend() -> None:
+    hooks = Hooks()
+
+    def broken(event: ControlEvent) -> object:
+        raise LookupError(event)
+
+    hooks.control = broken
+    async with two(hooks=hooks) as story:
+        await story.say_command()
+        await story.understood("what time is it")
+        await story.clock.advance(1.0)
+        assert story.outcomes == ["failed"]
+        assert story.backend.spoken == ["Sorry, something went wrong."]
+        assert told(story, "fallback.started") == []
 
 
 # Detectors that are not to be had

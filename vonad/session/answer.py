@@ -174,9 +174,9 @@ class Answer:
     def failed(self, turn: Turn, error: VonadError) -> None:
         """The backend has no answer: another one's, else an apology."""
         floor = self._floor
-        if error.code == "budget_exceeded":
+        if error.code in {"budget_exceeded", "hook_denied"}:  # the house's own doing: the next would fare no better
             floor.tell_error(error, "backend")
-            self.apologise(turn, "budget_exceeded")
+            self.apologise(turn, "budget_exceeded" if error.code == "budget_exceeded" else "failed")
             return
         if self._told.fall_back("backend_unavailable", error):
             return
@@ -204,6 +204,8 @@ class Answer:
         if isinstance(decision, Ignore):
             if isinstance(event, SkillRequest) and floor.dialogue is not None:
                 await floor.dialogue.answer(event.call.id, Result("", ok=False, code="control_rejected"))
+            elif isinstance(event, Transcript) and event.final and not (turn.asked or floor.capabilities.hears):
+                self.apologise(turn, "failed")  # nobody is asked for an answer: waiting for one would be for nothing
             return
         if isinstance(decision, FallBack):
             message = f"policy rejected what backend {floor.backend} did: {decision.detail or type(event).__name__}"
