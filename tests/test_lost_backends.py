@@ -583,6 +583,30 @@ async def test_words_that_policy_does_not_let_through_are_apologised_for_at_once
         assert told(story, "fallback.started") == []
 
 
+# What was to be known
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["plain", "takes context"])
+@pytest.mark.parametrize("second", [False, True], ids=["plain", "takes context"])
+async def test_what_a_turn_is_to_know_goes_along_to_the_next_backend(*, first: bool, second: bool) -> None:
+    other = ScriptedBackend(BackendCapabilities(context_injection=second))
+    oven = ContextEvent(source="oven", spoken_summary="The oven is hot.")
+    async with two(TEXT, second=other, capabilities=BackendCapabilities(context_injection=first)) as story:
+        await story.session.inject(oven, "queue")
+        story.session.ask("what is hot")
+        await settle()
+        story.dialogue.emit(FAILURE)
+        await settle()
+        assert story.dialogue is other.dialogue
+        known = [event.source for event in other.dialogue.context] + [said.user for said in other.dialogue.history]
+        assert known == ["oven" if second else "(oven says: The oven is hot.)"]
+        await answered(story)
+        story.session.ask("and now")
+        await settle()
+        assert len(other.dialogue.context) == int(second)
+        assert not any("oven says" in said.user for said in other.dialogue.history)
+
+
 # Detectors that are not to be had
 
 

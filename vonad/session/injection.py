@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from vonad.engine import Exchange
 from vonad.errors import VonadError
@@ -40,6 +40,8 @@ class Injection:
         self._say = say
         self._waiting: deque[ContextEvent] = deque()
         self._known: deque[ContextEvent] = deque(maxlen=KNOWN)
+        self._due: tuple[ContextEvent, ...] = ()
+        self._turn: Turn | None = None
         self._told: Contact | None = None
         floor.notes = self.notes
         floor.begun = self.begun
@@ -63,23 +65,30 @@ class Injection:
         """What waits, as part of what was said: for a backend that takes no context."""
         if self._floor.capabilities.context_injection:
             return ()
-        waiting, self._waiting = self._waiting, deque()
-        return tuple(Exchange(_noted(event), "") for event in waiting)
+        return tuple(Exchange(_noted(event), "") for event in self._of(self._floor.turn))
+
+    def _of(self, turn: Turn | None) -> tuple[ContextEvent, ...]:
+        """What this turn is to know: another backend that takes it over is told it once more."""
+        before = self._due if turn is self._turn else ()
+        self._turn, self._due = turn, (*before, *self._waiting)
+        self._waiting.clear()
+        return self._due
 
     async def begun(self, turn: Turn) -> None:
         """The dialogue has taken a turn up: hand over what waits for it, and all that is known to one that is new."""
         dialogue = self._floor.dialogue
         if dialogue is None or not self._floor.capabilities.context_injection:
             return
-        known = [] if dialogue is self._told else list(self._known)
-        waiting, self._waiting = self._waiting, deque()
+        told = len(self._due) if dialogue is self._told and turn is self._turn else 0
+        due = self._of(turn)[told:]
+        known = [] if dialogue is self._told else [event for event in self._known if not _among(event, due)]
         self._told = dialogue
-        for event in (*known, *waiting):
+        for event in (*known, *due):
             try:
                 await self._hand_over(dialogue, event)
             except VonadError as error:  # the turn goes on without it
                 self._floor.tell_error(error, "inject")
-        self._known.extend(waiting)
+        self._known.extend(event for event in due if not _among(event, self._known))
 
     def _queue(self, event: ContextEvent) -> str:
         if len(self._waiting) >= WAITING:
@@ -120,6 +129,11 @@ class Injection:
         except TimeoutError:
             message = f"backend {name} did not take what {event.source} says within {INJECT_S:g} s"
             raise VonadError("backend_inject_failed", message, op=name, retryable=True) from None
+
+
+def _among(event: ContextEvent, others: Iterable[ContextEvent]) -> bool:
+    """The very same one: the doorbell may ring twice."""
+    return any(event is other for other in others)
 
 
 def _noted(event: ContextEvent) -> str:
