@@ -1,13 +1,13 @@
 """Backends that are lost at a bad moment: whatever a dialogue does, the user is answered, or told why not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
-from tests.chimes import ToyCues, played
+from tests.chimes import ToyCues, played, sound
 from tests.conversation import FAILURE, Conversation, Hooks, conversation
 from tests.test_fallback import TEXT, TWO, SlowToOpen, a_skill, told, two
 from vonad.backend import (
@@ -21,6 +21,7 @@ from vonad.clock import Timer
 from vonad.control import ControlEvent
 from vonad.engine import VoiceActivityDetector
 from vonad.errors import VonadError
+from vonad.frame import Frame
 from vonad.plan import BargeIn, Budget, ContextEvent, Plan
 from vonad.session.announcement import new_announcement
 from vonad.skill import Call, NoArgs
@@ -685,6 +686,41 @@ async def test_the_whole_time_of_a_session_counts_from_its_beginning() -> None:
             await settle()
             await story.clock.advance(pause)
         assert reasons(story) == ["max_duration"], "at 3600 s, of which it took 9 s to open"
+
+
+# The last words
+
+
+class LongWords(ToyCues):
+    """An apology that takes longer to say than a session has to close."""
+
+    def spoken(self, key: str, language: str) -> Sequence[Frame]:
+        return sound("spoken", 175)
+
+
+async def test_an_apology_at_the_end_of_the_chain_is_said_to_its_end_however_long_it_is() -> None:
+    clock = LateClock()
+    line = ScriptedLine(pace=clock)
+    async with conversation(plan=ALONE, cues=LongWords(), line=line) as story:
+        clock.real = story.clock
+        story.dialogue.emit(FAILURE)
+        await settle()
+        await story.clock.advance(3.4)
+        assert story.session.state == "closing"
+        await story.clock.advance(0.3)
+        assert story.session.state == "closed"
+        assert line.played == pytest.approx(3.5)
+        assert codes(story) == ["backend_step_failed", "backend_unavailable"]
+
+
+async def test_a_line_that_hangs_holds_the_last_words_up_no_longer_than_they_are_and_three_seconds() -> None:
+    line = ScriptedLine()
+    async with conversation(plan=ALONE, cues=LongWords(), line=line) as story:
+        line.hold()
+        story.dialogue.emit(FAILURE)
+        await settle()
+        await story.clock.advance(6.6)
+        assert story.session.state == "closed"
 
 
 class LateClock(ManualClock):

@@ -1,8 +1,9 @@
 """The mouth: speaks for the turn that has the floor, and for the house itself, on one line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vonad.errors import VonadError
+from vonad.frame import Frame
 from vonad.session.announcement import Announcement, Announcements, Ending, finished
 from vonad.session.chime import Chime
 from vonad.session.floor import Floor
@@ -116,9 +117,9 @@ class Mouth:
         self._floor.tell("reply.complete", {"turn_id": turn.id, "text": turn.reply})
         self._floor.spawn(self._speak(turn, text, key), "own words")
 
-    async def last_words(self, key: str) -> None:
-        """Play one of PHRASES as it was spoken before, else the sound of an error; outside of any turn."""
-        await self.chime.play(self._voice.ready(key))
+    def last_words(self, key: str) -> Sequence[Frame]:
+        """What is played outside of any turn: one of PHRASES as it was spoken before, else the sound of an error."""
+        return self._voice.ready(key)
 
     def cue(self, name: CueName, turn: Turn) -> None:
         """A short sound of this turn's: no part of its reply, and nothing waits for it."""

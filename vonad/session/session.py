@@ -170,13 +170,13 @@ class Session:
 
     async def _drain(self) -> None:
         """Say what there is to say last, and leave line and backend as they were found."""
-        limits = self._means.limits
+        limits, mouth = self._means.limits, self._course.mouth
+        farewell = mouth.last_words(self._farewell) if self._farewell else ()
         try:
             if self._line is not None:
-                async with self._floor.clock.deadline(limits.closing_s):
+                async with self._floor.clock.deadline(limits.closing_s + sum(frame.seconds for frame in farewell)):
                     await self._line.clear()
-                    if self._farewell:
-                        await self._course.mouth.last_words(self._farewell)
+                    await mouth.chime.play(farewell)
         except (TimeoutError, VonadError) as error:
             log.warning("session %s: the line did not clear: %s", self.id, error)
         await self._course.chain.close(limits.flush_s)
