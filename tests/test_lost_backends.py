@@ -723,6 +723,40 @@ async def test_a_line_that_hangs_holds_the_last_words_up_no_longer_than_they_are
         assert story.session.state == "closed"
 
 
+# Nobody there
+
+
+async def test_nobody_is_away_twice_because_another_backend_took_over() -> None:
+    async with two(TEXT) as story:
+        await story.clock.advance(61.0)
+        story.dialogue.emit(FAILURE)
+        await settle()
+        await story.clock.advance(61.0)
+        assert (len(story.told("user.away")), len(story.told("user.back"))) == (1, 0)
+        story.session.listen(None)
+        await settle()
+        assert (len(story.told("user.away")), len(story.told("user.back"))) == (1, 1)
+
+
+async def test_somebody_who_comes_back_right_after_another_backend_took_over_is_back() -> None:
+    async with two(TEXT) as story:
+        await story.clock.advance(61.0)
+        story.dialogue.emit(FAILURE)
+        await settle()
+        story.session.ask("hello")
+        await settle()
+        assert (len(story.told("user.away")), len(story.told("user.back"))) == (1, 1)
+
+
+async def test_nobody_is_away_twice_because_something_was_announced() -> None:
+    async with two(TEXT) as story:
+        await story.clock.advance(61.0)
+        story.session.say(new_announcement("Dinner is ready."))
+        await settle()
+        await story.clock.advance(70.0)
+        assert (len(story.told("user.away")), len(story.told("user.back"))) == (1, 0)
+
+
 class LateClock(ManualClock):
     """The clock of a conversation, for a line that is there before it."""
 

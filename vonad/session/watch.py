@@ -16,6 +16,9 @@ from vonad.session.turn import Turn
 RESTING = frozenset({State.IDLE, State.AWAY})
 """States in which nothing is being done."""
 
+PRESENT = frozenset({Trigger.LISTEN, Trigger.TEXT, Trigger.FLUSHED, Trigger.END_OF_TURN})
+"""What moves a session to listening or processing because somebody is there."""
+
 PONG_S = 10.0
 """How long a sign of life may take."""
 
@@ -53,6 +56,7 @@ class Watch:
         self._give_up = give_up
         self._missed = 0
         self._pinged_last: Contact | None = None
+        self._left = False
         self._filler = Filler(floor, mouth)
 
     def begun(self) -> None:
@@ -89,7 +93,8 @@ class Watch:
             floor.after("state", limits.falling_back_s + MARGIN_S, self._fallback.give_up)
         else:
             floor.drop_timer("state")
-        if change.previous is State.AWAY and change.trigger in {Trigger.LISTEN, Trigger.TEXT}:
+        if self._left and change.trigger in PRESENT and state in {State.LISTENING, State.PROCESSING}:
+            self._left = False
             floor.tell("user.back", {})
 
     def _bridge(self, state: State) -> None:
@@ -107,7 +112,9 @@ class Watch:
 
     def _away(self) -> None:
         self._floor.machine.fire(Trigger.LEFT, State.AWAY)
-        self._floor.tell("user.away", {"after_s": self._floor.means.limits.away_s})
+        if not self._left:  # an announcement, or another backend, is nobody who has come back
+            self._left = True
+            self._floor.tell("user.away", {"after_s": self._floor.means.limits.away_s})
 
     def _ping_later(self) -> None:
         self._floor.after("ping", self._floor.means.limits.keep_alive_s, self._ping)
