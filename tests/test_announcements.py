@@ -12,6 +12,7 @@ from tests.chimes import DeadVoice, ToyCues, played
 from tests.conversation import Conversation, conversation
 from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.announcing import KEY, NAMESPACE
+from vonad.backend import BackendCapabilities
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.plan import BargeIn, Plan, Style
@@ -310,6 +311,7 @@ async def test_one_for_nobody_is_refused_unless_it_is_durable(tmp_path: Path) ->
 
 async def test_a_durable_one_survives_a_restart(tmp_path: Path) -> None:
     async with runtime_house(tmp_path) as home:
+        home.backend.capabilities = BackendCapabilities(style_conditioning=True)
         home.house.say("attic", "take your medicine", id="m1", durable=True, style=Style(pace=0.2), volume=0.5)
         await home.house.says_kept()
     async with runtime_house(tmp_path) as home:

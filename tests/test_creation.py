@@ -288,3 +288,36 @@ async def test_vona_speech_style_profile_is_validated_and_asked_only_of_a_backen
         assert home.backend.dialogue.brief.style == Style(pace=0.9, voice="en-gb")
         with pytest.raises(VonadError, match="warmth must be"):
             Style(warmth=1.1)
+
+
+STYLED_FIRST = """
+[satellites.desk]
+backends = ["styled", "scripted"]
+[backends.styled]
+"""
+CAN_STYLE = BackendCapabilities(style_conditioning=True)
+
+
+async def test_vona_speech_style_profile_is_asked_of_the_backend_that_opened_and_not_of_the_first(
+    tmp_path: Path,
+) -> None:
+    styled = ScriptedBackend(CAN_STYLE)
+    styled.failure = VonadError("backend_start_failed", "no power")
+    async with runtime_house(tmp_path, STYLED_FIRST, parts={("backends", "styled"): styled}) as home:
+        await home.connect()
+        wish = Overrides(style=Style(pace=0.9))
+        assert await code(home.sessions.create(satellite="desk", overrides=wish)) == "capability_unsupported"
+        await home.clock.advance(4.0)
+        assert len(home.runtime.sessions) == 0
+
+
+async def test_vona_speech_style_profile_of_an_announcement_is_asked_only_of_a_voice_that_can(tmp_path: Path) -> None:
+    styled = ScriptedBackend(CAN_STYLE)
+    async with runtime_house(tmp_path, STYLED_FIRST, parts={("backends", "styled"): styled}) as home:
+        await home.connect()
+        with pytest.raises(VonadError, match="backend scripted sounds as it sounds") as refused:
+            home.house.say("attic", "dinner is ready", style=Style(pace=0.9))
+        assert refused.value.code == "capability_unsupported"
+        home.house.say("desk", "dinner is ready", style=Style(pace=0.9))
+        await home.until("say.finished")
+        assert styled.spoken == ["dinner is ready"]

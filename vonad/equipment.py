@@ -64,6 +64,29 @@ class Equipment:
                 return name, component
         raise first or VonadError("backend_unavailable", "the plan names no backend")
 
+    def check_style(self, plan: Plan) -> None:
+        """Raises capability_unsupported where none of the plan's backends that run lets a style be heard."""
+        running = self._running(plan)
+        if running and not any(backend.capabilities.style_conditioning for _, backend in running):
+            raise unstyled(running[0][0], "session")
+
+    def check_voice_style(self, plan: Plan) -> None:
+        """Raises capability_unsupported where whoever speaks the house's own words lets no style be heard."""
+        voices = [(name, backend) for name, backend in self._running(plan) if type(backend).speak is not Backend.speak]
+        if voices and not voices[0][1].capabilities.style_conditioning:
+            raise unstyled(voices[0][0], "say")
+
+    def _running(self, plan: Plan) -> list[tuple[str, Backend]]:
+        found: list[tuple[str, Backend]] = []
+        for name in plan.backends:
+            try:
+                component = self._parts.get("backends", name).component
+            except VonadError:
+                continue
+            assert isinstance(component, Backend)
+            found.append((name, component))
+        return found
+
     def means(
         self,
         plan: Plan,
@@ -138,6 +161,12 @@ class Equipment:
             else:
                 return
         raise last or VonadError("backend_unavailable", f"none of the backends {', '.join(backends)} can speak")
+
+
+def unstyled(backend: str, op: str) -> VonadError:
+    """Why a style is refused."""
+    why = f"backend {backend} sounds as it sounds: leave style out, or choose another backend"
+    return VonadError("capability_unsupported", why, op=op)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -7,6 +7,7 @@ from vonad.admission import OnBusy, QueuedTurn
 from vonad.brought import Brought
 from vonad.bus import Bus
 from vonad.clock import Clock
+from vonad.equipment import unstyled
 from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.history import Journal
@@ -191,6 +192,10 @@ class Reception:
         if session.over:
             why = f"session {session.id} ended before it had opened"
             raise opened.error or VonadError("backend_start_failed", why, op="create")
+        styled = overrides.style is None or session.capabilities.style_conditioning
+        if not styled:  # another than the first may have opened
+            session.close("error(capability_unsupported)")
+            raise unstyled(session.view().backend, "create")
         opened.admission.look()
         return session, turn
 
@@ -272,6 +277,10 @@ class Reception:
         session = self._open(plan_session(self._settings, satellite, purpose="say"), place)
         session.say(announcement)
         self._sessions.start(session, self._group)
+
+    def check_style(self, satellite: str) -> None:
+        """Raises capability_unsupported where whoever speaks announcements there lets no style be heard."""
+        self._sessions.check_voice_style(plan_session(self._settings, satellite, purpose="say"))
 
     def _open(self, plan: Plan, place: Satellite | None) -> Session:
         """In place of one that is there, which goes on if this raises."""

@@ -97,7 +97,9 @@ class House:
         style: Style | None = None,
         volume: float = 1.0,
     ) -> str:
-        """Queue an announcement; its id, which `say.finished` repeats. Raises not_found, overload, malformed.
+        """Queue an announcement; its id, which `say.finished` repeats.
+
+        Raises not_found, overload, malformed; capability_unsupported for a style that no backend there can follow.
 
         interruptible: whether somebody who speaks cuts it short; `stop` always does.
         preannounce:   a chime comes first.
@@ -110,6 +112,8 @@ class House:
             raise VonadError("malformed", f"volume {volume:g}: it is from 0 to 1", op="say")
         if not SATELLITE_ID.fullmatch(satellite):
             raise VonadError("not_found", f"{satellite!r:.80} is no satellite's id: a-z 0-9 _ -, at most 64", op="say")
+        if style is not None:
+            self._runtime.reception.check_style(satellite)
         announcement = new_announcement(
             text,
             id=id,

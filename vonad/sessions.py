@@ -175,9 +175,8 @@ class Sessions:
         Raises backend_unavailable; capability_unsupported for a style, for JSON; and what Brought raises.
         """
         name, backend = self._equipment.backend(plan)
-        if style_wanted and not backend.capabilities.style_conditioning:
-            why = f"backend {name} sounds as it sounds: leave style out, or choose another backend"
-            raise VonadError("capability_unsupported", why, op="session")
+        if style_wanted:
+            self._equipment.check_style(plan)
         if output_wanted and not backend.capabilities.structured_output:
             raise unsupported(name)
         past = past or Past(secrets.token_hex(8))
@@ -201,6 +200,10 @@ class Sessions:
         )
         admission = Admission(session, self._bus.publish)
         return Opened(session, satellite, seat, admission, self._clock.monotonic(), self._gone, means.desk.risk)
+
+    def check_voice_style(self, plan: Plan) -> None:
+        """Raises capability_unsupported where whoever speaks the house's own words lets no style be heard."""
+        self._equipment.check_voice_style(plan)
 
     def commit(self, opened: Opened) -> Session:
         """It is one of ours from now on: it counts, and can be found. One on its satellite makes way, with its seat."""
