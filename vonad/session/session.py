@@ -316,8 +316,9 @@ class Session:
         self._course.microphone.close()
         self._floor.machine.fire(Trigger.CLOSE, State.CLOSING, reason=reason)
         if turn is not None:
-            turn.heard = heard
-            self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "interrupted"))
+            turn.heard = heard or turn.heard
+            cut = "completed" if turn.heard_out else "interrupted"
+            self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else cut))
         self._closing.set()
 
     async def hear(self, frame: Frame) -> None:

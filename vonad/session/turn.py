@@ -107,6 +107,11 @@ class Turn:
         return " ".join(piece.strip() for piece in self.generated if piece.strip())
 
     @property
+    def heard_out(self) -> bool:
+        """Whether its reply has been played to its end, or as far as it came."""
+        return "playback_finished" in self.stages
+
+    @property
     def said(self) -> str:
         """What the user said, as it is answered."""
         return self.user_text if self.user_text is not None else self.transcript or ""

@@ -203,5 +203,5 @@ class Watch:
 
     def _end(self, turn: Turn) -> None:
         turn.failed = True
-        turn.heard = self._mouth.silence()
+        turn.heard = self._mouth.silence() or turn.heard
         self._give_up(turn)
