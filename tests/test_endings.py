@@ -4,11 +4,24 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conversation import Conversation, conversation
+from tests.chimes import ToyCues, played
+from tests.conversation import FAILURE, Conversation, conversation
+from vonad.backend import ReplyDone, ReplyFailed, ReplyText
+from vonad.frame import Frame
+from vonad.host import NoSettings
+from vonad.plan import Plan
 from vonad.session.session import Session
-from vonad.testing import settle
+from vonad.skill import Call, NoArgs, SkillResult, skill
+from vonad.testing import ScriptedHost, settle, speech
 
 QUESTION = "Shall I turn it on?"
+APOLOGY = "Sorry, something went wrong."
+IDLE = Plan(satellite="desk", backends=("scripted",), purpose="idle")
+
+
+def sound(turn: int, seconds: float = 1.0) -> Frame:
+    """A piece of a reply."""
+    return Frame(speech(seconds).samples, 16_000, turn=turn)
 
 
 def stop(session: Session) -> None:
@@ -42,3 +55,70 @@ async def test_a_reply_that_was_heard_to_its_end_stays_heard_whatever_cuts_its_f
         assert [(said.user, said.assistant) for said in story.session._floor.exchanges] == [
             ("turn on the lamp", QUESTION)
         ]
+
+
+async def test_a_reply_without_a_sound_is_apologised_for() -> None:
+    async with conversation() as story:
+        await story.say_command()
+        story.dialogue.on_say = lambda _: story.dialogue.emit(
+            ReplyText(story.turn, "It is noon."), ReplyDone(story.turn)
+        )
+        await story.understood("what time is it")
+        assert story.backend.spoken == [APOLOGY]
+        assert (ended(story)["outcome"], ended(story)["heard_text"]) == ("failed", APOLOGY)
+
+
+async def test_a_reply_of_nothing_at_all_is_apologised_for() -> None:
+    async with conversation() as story:
+        await story.say_command()
+        story.dialogue.on_say = lambda _: story.dialogue.emit(ReplyDone(story.turn))
+        await story.understood("what time is it")
+        assert story.backend.spoken == [APOLOGY]
+        assert story.outcomes == ["failed"]
+
+
+async def test_a_text_that_nobody_spoke_may_be_answered_in_silence() -> None:
+    async with conversation(plan=IDLE) as story:
+        story.dialogue.on_say = lambda _: story.dialogue.emit(ReplyDone(story.turn))
+        story.session.ask("hello")
+        await settle()
+        assert (story.backend.spoken, story.outcomes) == ([], ["completed"])
+
+
+@pytest.mark.parametrize(("result", "apologies"), [(SkillResult(), 0), (SkillResult(payload={"n": 1}), 1)])
+async def test_a_skill_that_has_nothing_to_say_and_nothing_to_be_read_ends_its_turn_in_silence(
+    result: SkillResult, apologies: int
+) -> None:
+    async def run(args: NoArgs, call: Call) -> SkillResult:
+        return result
+
+    hush = skill(name="hush", description="Do it.")(run)(NoSettings(), ScriptedHost())
+    async with conversation(skills=((hush, "tests"),)) as story:
+        await story.say_command()
+        await story.understood("hush")
+        story.call_skill("hush")
+        await settle()
+        story.dialogue.emit(ReplyDone(story.turn))
+        await settle()
+        assert len(story.backend.spoken) == apologies
+
+
+async def test_a_reply_that_breaks_off_has_its_sound() -> None:
+    async with conversation(cues=ToyCues("error")) as story:
+        await story.say_command()
+        story.dialogue.on_say = lambda _: story.dialogue.emit(ReplyText(1, "It is"), sound(1, 0.1))
+        await story.understood("what time is it")
+        story.dialogue.emit(ReplyFailed(1, FAILURE))
+        await settle()
+        assert played(story.line) == ["voice", "error"]
+        assert story.outcomes == ["failed"]
+
+
+async def test_a_reply_that_stalls_has_its_sound() -> None:
+    async with conversation(cues=ToyCues("error")) as story:
+        await story.say_command()
+        story.dialogue.on_say = lambda _: story.dialogue.emit(ReplyText(1, "It is"), sound(1, 0.1))
+        await story.understood("what time is it")
+        await story.clock.advance(11)
+        assert played(story.line) == ["voice", "error"]
+        assert story.outcomes == ["failed"]

@@ -61,7 +61,7 @@ class Confirm:
 class SkillResult:
     """What a skill has to say.
 
-    speech:    spoken to the user; empty: nothing, the turn ends in silence.
+    speech:    spoken to the user; empty, and no payload either: nothing, the turn ends in silence.
     payload:   for a model to read.
     follow_up: listen again afterwards; None leaves it to the satellite's setting.
     """

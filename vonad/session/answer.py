@@ -132,7 +132,7 @@ class Answer:
         turn.outcome = outcome
         floor.spawn(interrupt_dialogue(floor), "interrupt")
         if mouth.sounded and outcome != "budget_exceeded":
-            floor.spawn(mouth.complete(turn), "complete")
+            floor.spawn(mouth.break_off(turn), "complete")
         else:
             mouth.own_words(turn, phrase(outcome, floor.plan.language), key=outcome)
 

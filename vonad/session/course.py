@@ -20,7 +20,7 @@ from vonad.session.machine import Change, State, Trigger
 from vonad.session.microphone import Microphone
 from vonad.session.mouth import Mouth
 from vonad.session.own_turns import OwnTurns
-from vonad.session.resumption import Resumption
+from vonad.session.resumption import SPOKEN, Resumption
 from vonad.session.turn import Source, Turn
 from vonad.session.watch import Watch
 
@@ -282,10 +282,17 @@ class Course:
     def _reply_over(self, turn: Turn) -> None:
         if self._floor.turn is not turn or self._floor.state not in ANSWERING:
             return
-        if self.own_turns.wants_follow_up(turn):
+        if self._fell_silent(turn):
+            self.answer.apologise(turn, "failed")
+        elif self.own_turns.wants_follow_up(turn):
             self._floor.after("reopen", self._floor.means.limits.reopen_s, lambda: self._rest(turn, follow_up=True))
         else:
             self._rest(turn, follow_up=False)
+
+    def _fell_silent(self, turn: Turn) -> bool:
+        """Whether somebody spoke and has heard nothing at all, though nothing says that this is as it should be."""
+        spoken = turn.source in SPOKEN and self._floor.line is not None
+        return spoken and turn.first_audio_ms is None and turn.outcome is None and not turn.quiet
 
     def _rest(self, turn: Turn, *, follow_up: bool) -> None:
         if self._floor.turn is not turn or self._floor.state not in ANSWERING:

@@ -62,10 +62,9 @@ class Interruption:
             return
         played_ms = self._mouth.played_ms
         turn.heard = self._mouth.silence() or turn.heard
-        if turn.heard_out:  # only its follow-up is cut short
-            turn.outcome = turn.outcome or ("failed" if turn.failed else "completed")
-        else:
+        if not turn.heard_out:  # else only its follow-up is cut short
             turn.outcome = "superseded" if source == "wake" else "interrupted"
+        turn.outcome = turn.ending("interrupted")
         self._then = then
         floor.metrics.interruptions += 1
         floor.spawn(self._flush(turn, source, played_ms), "flush", outlives_turn=True)

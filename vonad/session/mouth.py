@@ -91,6 +91,12 @@ class Mouth:
                 turn.heard = turn.reply.removeprefix(turn.kept).strip()  # what was kept is counted already
             self._over(turn)
 
+    async def break_off(self, turn: Turn) -> None:
+        """The reply ends in the middle: a sound says so."""
+        if self._utterance is not None:
+            await put(turn, self._utterance, self._floor.means.cues.cue("error"))
+        await self.complete(turn)
+
     def silence(self, *, but: str = "\n") -> str:
         """Take away the right to speak, stop what is done for the turn but for tasks of this name; what was heard."""
         floor = self._floor
@@ -213,7 +219,7 @@ class Mouth:
         stalled = heard_out and not utterance.ended
         if stalled and self._floor.state is State.SPEAKING:
             turn.failed = True
-            self._floor.spawn(utterance.end(), "stalled")
+            self._floor.spawn(self.break_off(turn), "stalled")
             return
         so_far = utterance.pushed_s
         self._floor.after("stalled", STALLED_S, lambda: self._watch(turn, so_far))

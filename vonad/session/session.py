@@ -317,8 +317,7 @@ class Session:
         self._floor.machine.fire(Trigger.CLOSE, State.CLOSING, reason=reason)
         if turn is not None:
             turn.heard = heard or turn.heard
-            cut = "completed" if turn.heard_out else "interrupted"
-            self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else cut))
+            self._floor.finish(turn, turn.ending("interrupted"))
         self._closing.set()
 
     async def hear(self, frame: Frame) -> None:

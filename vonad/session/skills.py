@@ -242,6 +242,8 @@ class Skills:
             turn.follow_up = settled.follow_up
         if not outcome.ok:
             turn.failed = True
+        elif not outcome.speech and outcome.payload is None:
+            turn.quiet = True
         turn.unsaid = " ".join(part for part in (turn.unsaid, outcome.speech) if part)
         return outcome
 

@@ -55,6 +55,7 @@ class Turn:
     asked:          its words have been handed to the backend.
     acted:          a skill that may have changed something was begun for it: it is not asked again.
     unsaid:         what its skills had to say that no backend has spoken yet.
+    quiet:          a skill did what was asked and has nothing to say to it.
     prompt:         what the backend is asked in place of words of the user's; nobody hears or keeps it.
     audio_gap:      some of the sound of the user's words was lost on the way.
     barged:         what interrupted the reply before it: speech or stop_word; empty: it began in quiet.
@@ -90,6 +91,7 @@ class Turn:
     asked: bool = False
     acted: bool = False
     unsaid: str = ""
+    quiet: bool = False
     prompt: str = ""
     audio_gap: bool = False
     barged: str = ""
@@ -115,6 +117,10 @@ class Turn:
     def said(self) -> str:
         """What the user said, as it is answered."""
         return self.user_text if self.user_text is not None else self.transcript or ""
+
+    def ending(self, cut: Outcome) -> Outcome:
+        """How it ends if it does so now: cut short in this way, unless its reply has been played to its end."""
+        return self.outcome or ("failed" if self.failed else "completed" if self.heard_out else cut)
 
     def mark(self, stage: str, at: float) -> float | None:
         """Note when a stage was reached, the first time only; milliseconds from the start of the turn."""
