@@ -6,17 +6,19 @@ import pytest
 
 from tests.chimes import ToyCues, played
 from tests.conversation import FAILURE, Conversation, conversation
-from vonad.backend import ReplyDone, ReplyFailed, ReplyText
+from vonad.backend import BackendCapabilities, ReplyDone, ReplyFailed, ReplyText, SpeechStarted, Transcript
 from vonad.frame import Frame
 from vonad.host import NoSettings
 from vonad.plan import Plan
+from vonad.session.announcement import new_announcement
 from vonad.session.session import Session
 from vonad.skill import Call, NoArgs, SkillResult, skill
-from vonad.testing import ScriptedHost, settle, speech
+from vonad.testing import ScriptedHost, quiet, settle, speech
 
 QUESTION = "Shall I turn it on?"
 APOLOGY = "Sorry, something went wrong."
 IDLE = Plan(satellite="desk", backends=("scripted",), purpose="idle")
+REALTIME = BackendCapabilities(hears=True, turn_detection=True)
 
 
 def sound(turn: int, seconds: float = 1.0) -> Frame:
@@ -122,3 +124,34 @@ async def test_a_reply_that_stalls_has_its_sound() -> None:
         await story.clock.advance(11)
         assert played(story.line) == ["voice", "error"]
         assert story.outcomes == ["failed"]
+
+
+async def test_who_speaks_to_a_backend_that_finds_the_end_itself_is_not_cut_off_as_nobody() -> None:
+    async with conversation(capabilities=REALTIME) as story:
+        story.dialogue.emit(SpeechStarted(1))
+        await story.hear(*[speech(0.5)] * 25)
+        assert story.states == ["listening"]
+        story.session.say(new_announcement("Dinner is ready."))
+        await settle()
+        assert story.states == ["listening"]
+
+
+async def test_words_so_far_are_somebody_who_speaks() -> None:
+    async with conversation(capabilities=REALTIME) as story:
+        story.dialogue.emit(Transcript(1, "turn on", final=False))
+        await story.hear(*[speech(0.5)] * 25)
+        assert story.states == ["listening"]
+
+
+async def test_nobody_who_speaks_to_a_backend_that_finds_the_end_itself_ends_the_turn_all_the_same() -> None:
+    async with conversation(capabilities=REALTIME) as story:
+        await story.hear(*[quiet(0.5)] * 21)
+        assert (story.states, ended(story)["endpoint"]) == (["listening", "idle"], "no_speech")
+
+
+async def test_sound_that_comes_late_is_heard_to_its_end_all_the_same() -> None:
+    async with conversation() as story:
+        await story.clock.advance(4.0)
+        await story.hear(*[quiet(0.1)] * 58)
+        await story.say_command()
+        assert story.states == ["listening", "processing"]

@@ -240,6 +240,8 @@ class Course:
 
     def _user_began(self) -> bool:
         """A backend that hears for itself heard somebody speak: while it replies, that is an interruption."""
+        if self._floor.state is State.LISTENING:
+            self.microphone.began()
         breaks_in = self._floor.state is State.SPEAKING and self.barge_in.open
         if breaks_in:
             self._barged_in("speech", self.barge_in.closed())

@@ -46,6 +46,7 @@ class Microphone:
         self._hearing: Hearing | None = None
         self._early: deque[Frame] | None = None
         self._words = self._considered = ""
+        self._began = False
         self._verdict: Verdict | None = None
         self._captured: deque[Frame] = deque()
         self._kept = len(floor.plan.backends) > 1
@@ -54,7 +55,7 @@ class Microphone:
     @property
     def spoke(self) -> bool:
         """Whether somebody has spoken in this turn."""
-        return self._hearing is not None and self._hearing.spoke
+        return self._began if self._hearing is None else self._hearing.spoke
 
     @property
     def speech_end_at(self) -> float:
@@ -76,6 +77,7 @@ class Microphone:
         self._hearing = None if detector is None else Hearing(detector.stream(), detector.window, endpointing)
         self._words = self._considered = ""
         self._verdict = None
+        self._began = False
         captured: deque[Frame] = deque()
         self._captured = captured
         self._room = round(endpointing.maximum_s * CAPTURE_RATE)
@@ -98,7 +100,12 @@ class Microphone:
     def close(self) -> None:
         """Hear no more of this turn; what was measured in it is forgotten."""
         self._early = self._hearing = None
+        self._began = False
         self._floor.drop_timer("frames")
+
+    def began(self) -> None:
+        """A backend that finds the end of the user's words itself has heard them begin."""
+        self._began = True
 
     async def hear(self, frame: Frame) -> None:
         """A captured frame, 16 kHz."""
@@ -115,6 +122,7 @@ class Microphone:
 
     def partial(self, text: str) -> None:
         """The words of the open turn so far; told again, they still stand."""
+        self._began = self._began or bool(text)
         turn, hearing = self._floor.turn, self._hearing
         if turn is None or hearing is None or self._floor.state is not State.LISTENING:
             return
@@ -208,8 +216,12 @@ class Microphone:
     def _missing(self, turn: Turn) -> None:
         if self._floor.turn is not turn or self._floor.state is not State.LISTENING:
             return
-        maximum = self._floor.plan.endpointing.maximum_s
-        if not self.spoke:
+        maximum, late_s = self._floor.plan.endpointing.maximum_s, self._floor.means.limits.missing_frames_s
+        if self._hearing is not None and self._floor.clock.monotonic() - self._hearing.heard_at < late_s:
+            self._floor.after(
+                "frames", late_s, lambda: self._missing(turn)
+            )  # they come: their samples say when it ends
+        elif not self.spoke:
             self.end(turn, "no_speech")
         elif self._floor.clock.monotonic() - turn.started_at < maximum:
             self._watch(turn, maximum)
