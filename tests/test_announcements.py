@@ -248,10 +248,9 @@ async def test_the_house_cancels_an_announcement_by_its_id(tmp_path: Path) -> No
         name = home.house.say("desk", "dinner is ready")
         await settle()
         assert home.house.cancel_say(name)
-        await settle()
+        await home.until("say.finished")
         assert home.house.announcement(name).state == "cancelled"
         line.release()
-        await home.until("say.finished")
         assert finished(home)[0]["state"] == "cancelled"
 
 

@@ -1,5 +1,6 @@
 """Endings: of turns, of announcements and of sessions. What was heard is kept, and nothing stays open for ever."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -10,10 +11,10 @@ from vonad.backend import BackendCapabilities, ReplyDone, ReplyFailed, ReplyText
 from vonad.frame import Frame
 from vonad.host import NoSettings
 from vonad.plan import Plan
-from vonad.session.announcement import new_announcement
+from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.session import Session
 from vonad.skill import Call, NoArgs, SkillResult, skill
-from vonad.testing import ScriptedHost, quiet, settle, speech
+from vonad.testing import ScriptedBackend, ScriptedHost, ScriptedLine, quiet, settle, speech
 
 QUESTION = "Shall I turn it on?"
 APOLOGY = "Sorry, something went wrong."
@@ -155,3 +156,67 @@ async def test_sound_that_comes_late_is_heard_to_its_end_all_the_same() -> None:
         await story.hear(*[quiet(0.1)] * 58)
         await story.say_command()
         assert story.states == ["listening", "processing"]
+
+
+async def test_an_announcement_is_acknowledged_when_its_turn_is_in_the_history() -> None:
+    async with conversation(plan=IDLE) as story:
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        story.session._means.journal.turn_ended = lambda turn_id, record: stored  # type: ignore[method-assign]
+        dinner = new_announcement("Dinner is ready.")
+        story.session.say(dinner)
+        await settle()
+        assert (story.session.state, dinner.over, story.told("say.finished")) == ("idle", False, [])
+        stored.set_result(True)
+        await settle()
+        assert dinner.state == "finished"
+        assert [event.type for event in story.events][-2:] == ["turn.ended", "say.finished"]
+
+
+async def test_an_announcement_that_is_cut_is_told_of_after_what_cut_it() -> None:
+    line = ScriptedLine()
+    async with conversation(plan=IDLE, line=line) as story:
+        line.hold()
+        dinner = new_announcement("Dinner is ready.")
+        story.session.say(dinner)
+        await settle()
+        story.session.stop()
+        assert not dinner.cancel()
+        await settle()
+        told = [event.type for event in story.events]
+        assert told.index("say.finished") > max(told.index("interruption"), told.index("turn.ended"))
+        assert (dinner.state, dinner.reason) == ("cancelled", "interrupted")
+
+
+@pytest.mark.parametrize("reason", ["superseded", "error(internal_error)"])
+async def test_an_announcement_that_is_being_said_when_its_session_ends_is_said_again(reason: str) -> None:
+    line = ScriptedLine()
+    returned: list[Announcement] = []
+    async with conversation(plan=IDLE, line=line) as story:
+        dinner = new_announcement("Dinner is ready.")
+        dinner.give_back = returned.append
+        line.hold()
+        story.session.say(dinner)
+        await settle()
+        story.session.close(reason)
+        await settle()
+        assert (returned, dinner.state, story.told("say.finished")) == ([dinner], "queued", [])
+
+
+async def test_the_first_sound_is_told_of_when_the_session_speaks() -> None:
+    async with conversation() as story:
+        await story.say_command()
+        await story.understood("what time is it", "It is noon.")
+        told = [(event.type, event.data.get("state") or event.data.get("stage")) for event in story.events]
+        assert told.index(("latency.mark", "playback_started")) > told.index(("session.state", "speaking"))
+
+
+async def test_a_backend_that_is_lost_when_its_reply_has_been_heard_is_not_asked_again() -> None:
+    second = ScriptedBackend()
+    plan = Plan(satellite="desk", backends=("scripted", "second"))
+    async with conversation(plan=plan, others={"second": second}) as story:
+        await story.say_command()
+        await story.understood("turn on the lamp", QUESTION)
+        story.dialogue.emit(FAILURE)
+        await story.clock.advance(1.0)
+        assert (ended(story)["outcome"], ended(story)["heard_text"]) == ("completed", QUESTION)
+        assert not [said for said in second.dialogue.told if said.startswith("say")]

@@ -168,7 +168,7 @@ class Fallback:
     def _needs_none(self, reason: FallbackReason) -> bool:
         """Whether what is being said needs no backend: an announcement, an apology, a reply of which all is there."""
         turn = self._floor.turn
-        if turn is None or turn.source == "say":
+        if turn is None or turn.source == "say" or turn.heard_out:
             return turn is not None
         lost = self._floor.dialogue is None and reason != "silence"
         return lost and (self._mouth.said_all or turn.outcome is not None)

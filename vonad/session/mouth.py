@@ -103,9 +103,9 @@ class Mouth:
         utterance, self._utterance = self._utterance, None
         floor.cancel_turn_tasks(but=but)
         floor.drop_timer("stalled")
-        if self.announcing is not None:
-            failed = floor.turn is not None and floor.turn.failed
-            self.said(self.announcing, "failed" if failed else "cancelled", self._trouble or "interrupted")
+        if floor.turn is not None:
+            failed = floor.turn.failed
+            self._acknowledge(floor.turn, "failed" if failed else "cancelled", self._trouble or "interrupted")
         return utterance.heard() if utterance is not None else ""
 
     # The house's own words and sounds
@@ -147,10 +147,15 @@ class Mouth:
 
     def said(self, announcement: Announcement, state: Ending, reason: str = "") -> None:
         """Acknowledge an announcement."""
-        if self.announcing is announcement:
-            self.announcing = None
         if announcement.end(state, reason):
             self._floor.tell("say.finished", finished(announcement))
+
+    def _acknowledge(self, turn: Turn, state: Ending, reason: str) -> None:
+        """What this turn announces, if it does, is over; that is told when its turn is in the history."""
+        announcement, self.announcing = self.announcing, None
+        if announcement is not None:
+            announcement.withdraw = None
+            turn.ended.add_done_callback(lambda _: self.said(announcement, state, reason))
 
     def forget(self, reason: str) -> int:
         """Drop what waits to be announced, because somebody wants quiet; how many that were."""
@@ -168,15 +173,13 @@ class Mouth:
             self.cut("cancel")
 
     def hold(self) -> None:
-        """The session ends: what is being announced now is said again later if it is durable, else it has failed."""
-        playing, self.announcing = self.announcing, None
-        if playing is None:
-            return
-        if playing.durable and playing.give_back is not None:
-            playing.state = "queued"
+        """The session ends: what is being announced now is said again later if anybody takes it, else it has failed."""
+        playing, turn = self.announcing, self._floor.turn
+        if playing is not None and playing.give_back is not None:
+            self.announcing, playing.state = None, "queued"
             self.announcements.put(playing)
-        else:
-            self.said(playing, "failed", "the session ended")
+        elif turn is not None:
+            self._acknowledge(turn, "failed", "the session ended")
 
     def give_back(self) -> None:
         """The session is over: what waits is another one's to say."""
@@ -204,9 +207,9 @@ class Mouth:
         if floor.turn is not turn:
             return
         turn.first_audio_ms = round((floor.clock.monotonic() - turn.asked_at) * 1000, 1)
-        floor.mark(turn, "playback_started")
         if floor.machine.allows(Trigger.FIRST_SOUND):
             floor.machine.fire(Trigger.FIRST_SOUND, State.SPEAKING, epoch=turn.number)
+        floor.mark(turn, "playback_started")
         floor.tell("playback.started", {})
         self._watch(turn, 0.0)
 
@@ -242,6 +245,5 @@ class Mouth:
         if utterance.sounded:
             floor.mark(turn, "playback_finished")
             floor.tell("playback.finished", {"ok": ok, "played_ms": round(utterance.played_s * 1000)})
-        if self.announcing is not None:
-            self.said(self.announcing, "failed" if self._trouble else "finished", self._trouble)
+        self._acknowledge(turn, "failed" if self._trouble else "finished", self._trouble)
         self._over(turn)
