@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -220,3 +221,72 @@ async def test_a_backend_that_is_lost_when_its_reply_has_been_heard_is_not_asked
         await story.clock.advance(1.0)
         assert (ended(story)["outcome"], ended(story)["heard_text"]) == ("completed", QUESTION)
         assert not [said for said in second.dialogue.told if said.startswith("say")]
+
+
+async def test_announcements_that_come_before_a_follow_up_do_not_keep_the_microphone_shut() -> None:
+    line = ScriptedLine()
+    async with conversation(line=line) as story:
+        await story.say_command()
+        line.hold()
+        await story.understood("turn on the lamp", QUESTION)
+        story.session.say(new_announcement("Dinner is ready."))
+        story.session.say(new_announcement("It is getting cold."))
+        line.release()
+        await story.clock.advance(2.0)
+        assert story.states == [
+            *["listening", "processing", "speaking"],
+            *["idle", "speaking", "idle", "speaking", "listening"],
+        ]
+
+
+async def test_the_microphone_that_announcements_closed_opens_after_the_last_of_them() -> None:
+    line = ScriptedLine()
+    async with conversation(line=line) as story:
+        line.hold()
+        story.session.say(new_announcement("Dinner is ready."))
+        story.session.say(new_announcement("It is getting cold."))
+        await settle()
+        line.release()
+        await story.clock.advance(1.0)
+        assert story.states == ["listening", "speaking", "idle", "speaking", "listening"]
+
+
+async def test_a_microphone_that_was_to_open_after_an_announcement_that_was_stopped_opens_after_no_other() -> None:
+    line = ScriptedLine()
+    async with conversation(line=line) as story:
+        line.hold()
+        story.session.say(new_announcement("Dinner is ready."))
+        await settle()
+        story.session.stop()
+        line.release()
+        await settle()
+        story.session.say(new_announcement("It is getting cold."))
+        await story.clock.advance(2.0)
+        assert story.states == ["listening", "speaking", "interrupted", "idle", "speaking", "idle"]
+
+
+async def test_a_session_that_opened_for_an_announcement_stays_with_whom_it_began_to_talk_to() -> None:
+    line = ScriptedLine()
+    line.hold()
+    plan = replace(IDLE, purpose="say")
+    async with conversation(
+        plan=plan, line=line, before=lambda session: session.say(new_announcement("Dinner is ready."))
+    ) as story:
+        story.session.listen(None)
+        await settle()
+        line.release()
+        await story.say_command()
+        await story.understood("what time is it", "It is noon.")
+        await story.clock.advance(1.0)
+        assert story.session.state == "idle"
+
+
+async def test_a_session_whose_announcement_was_cancelled_before_it_opened_closes() -> None:
+    def before(session: Session) -> None:
+        announcement = new_announcement("Dinner is ready.")
+        session.say(announcement)
+        announcement.cancel()
+
+    async with conversation(plan=replace(IDLE, purpose="say"), before=before) as story:
+        assert story.states == ["idle", "closing", "closed"]
+        assert story.told("session.closed")[0].data["reason"] == "backend_finished"

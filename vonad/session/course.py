@@ -102,6 +102,7 @@ class Course:
         self._dropped = 0
         self.overtaken: Callable[[Turn | None, Trigger], bool] = lambda turn, trigger: False
         self.begun: Callable[[], None] = lambda: None
+        self._only_says = floor.plan.purpose == "say"
 
     def begin(self, trigger: Trigger) -> None:
         """What the session was opened for."""
@@ -124,6 +125,7 @@ class Course:
             self.own_turns.announce(trigger)
         elif floor.state is not State.IDLE:
             floor.machine.fire(trigger, State.IDLE)
+        self.go_on()
 
     # The user's words
 
@@ -143,6 +145,7 @@ class Course:
             captured = _continued(tuple(past), captured)
         turn = floor.take(source)
         turn.follow_up = follow_up
+        self._only_says = False
         self._dropped = floor.line.dropped if floor.line is not None else 0
         floor.machine.fire(trigger, State.LISTENING)
         floor.started(turn)
@@ -225,6 +228,7 @@ class Course:
         """Answer a text in a new turn, `instead` of words that the backend hears. Raises invalid_state."""
         self._floor.machine.check(trigger, State.PROCESSING)
         turn = self._floor.take("text", budget)
+        self._only_says = False
         turn.id, turn.request_id, turn.transcript = turn_id or turn.id, request_id, text
         self._floor.machine.fire(trigger, State.PROCESSING)
         self._floor.started(turn)
@@ -303,20 +307,25 @@ class Course:
             self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
         trigger = Trigger.PLAYBACK_FINISHED if self._floor.state is State.SPEAKING else Trigger.REPLY_SILENT
         self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
+        own = self.own_turns
+        own.reopen = follow_up or (turn.source == "say" and own.reopen)
         if follow_up and not len(self.mouth.announcements) and not self.fallback.due:
+            own.reopen = False
             self.listen(trigger, "follow_up", past=self.barge_in.closed())
         else:
             self._floor.machine.fire(trigger, State.IDLE)
             self.go_on()
 
     def go_on(self) -> None:
-        """Idle: say what waits; a session that opened only to say something closes when all is said."""
+        """Idle: say what waits; a session that opened for that, and served nobody else, closes when all is said."""
         if self._floor.state not in {State.IDLE, State.AWAY} or self.fallback.rest():
             return
         self.chain.rest()
         if len(self.mouth.announcements):
             self.own_turns.announce(Trigger.SAY)
-        elif self._floor.plan.purpose == "say":
+            return
+        self.own_turns.reopen = False
+        if self._only_says:
             self._close("backend_finished", "")
 
     # When a backend is lost

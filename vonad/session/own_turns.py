@@ -8,13 +8,16 @@ from vonad.session.turn import Turn
 
 
 class OwnTurns:
-    """One at a time, as all turns."""
+    """One at a time, as all turns.
+
+    reopen: whether the microphone is to open when all is said: announcements closed it, or came before it opened.
+    """
 
     def __init__(self, floor: Floor, mouth: Mouth, microphone: Microphone) -> None:
         self._floor = floor
         self._mouth = mouth
         self._microphone = microphone
-        self._reopen = False
+        self.reopen = False
 
     @property
     def greets(self) -> bool:
@@ -52,7 +55,7 @@ class OwnTurns:
             return
         open_turn = floor.turn
         if open_turn is not None:  # a microphone that nobody has spoken into: it opens again afterwards
-            self._reopen = True
+            self.reopen = True
             self._microphone.close()
             floor.finish(open_turn, "superseded")
             floor.spawn(interrupt_dialogue(floor), "interrupt")
@@ -64,12 +67,11 @@ class OwnTurns:
         mouth.own_words(turn, announcement.text)
 
     def wants_follow_up(self, turn: Turn) -> bool:
-        """Whether the microphone opens after this turn: for one that an announcement had closed, once."""
+        """Whether the microphone opens after this turn: for what announcements kept from it, after the last of them."""
         if self._floor.line is None or turn.structure is not None:
             return False
         if turn.source == "say":
-            wanted, self._reopen = self._reopen, False
-            return wanted
+            return self.reopen and not len(self._mouth.announcements)
         if turn.follow_up is not None:
             return turn.follow_up
         setting = self._floor.plan.follow_up
