@@ -1,7 +1,8 @@
 """The desk: whatever a skill does, one attempt, one ending, and an Outcome."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,59 @@ async def test_a_call_beyond_the_budget_is_refused_and_audited(tmp_path: Path) -
         assert (first.end, second.end, second.outcome.code) == ("done", "rejected", "budget_exceeded")
         assert desk.told[-1][1]["kind"] == "policy"
     assert audit(tmp_path) == [("probe", "done"), ("probe", "rejected")]
+
+
+async def test_a_skill_that_cannot_be_called_off_is_left_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave = asyncio.Event()
+    async with bench(tmp_path, stubborn(leave)) as desk:
+        call = asyncio.create_task(desk.call(minutes=1))
+        await desk.clock.advance(2.9)
+        assert not call.done()
+        await desk.clock.advance(0.2)
+        leave.set()
+        assert (await call).outcome.code == "skill_timeout"
+        assert "goes on though it was cancelled, and is left behind" in caplog.text
+    assert audit(tmp_path) == [("probe", "timeout")]
+
+
+async def test_a_skill_that_ends_when_it_is_called_off_is_waited_for(tmp_path: Path) -> None:
+    tidied: list[bool] = []
+
+    async def act(args: Args, call: Call) -> object:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            tidied.append(True)
+        return ""
+
+    async with bench(tmp_path, act) as desk:
+        call = asyncio.create_task(desk.call(minutes=1))
+        await desk.clock.advance(1.0)
+        call.cancel()
+        await asyncio.wait([call])
+        assert (call.cancelled(), tidied) == (True, [True])
+    assert audit(tmp_path) == [("probe", "cancelled")]
+
+
+async def test_a_skill_that_cancels_itself_has_failed(tmp_path: Path) -> None:
+    async def act(args: Args, call: Call) -> object:
+        raise asyncio.CancelledError
+
+    async with bench(tmp_path, act) as desk:
+        assert (await desk.call(minutes=1)).outcome.code == "skill_failed"
+    assert audit(tmp_path) == [("probe", "failed")]
+
+
+def stubborn(leave: asyncio.Event) -> Callable[[Args, Call], Awaitable[object]]:
+    """Does not let itself be cancelled."""
+
+    async def act(args: Args, call: Call) -> object:
+        while not leave.is_set():
+            with suppress(asyncio.CancelledError):
+                await leave.wait()
+        return "At last."
+
+    return act

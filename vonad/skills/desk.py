@@ -32,6 +32,9 @@ LONGEST_SPEECH = 20_000
 STORE_S = 5.0
 """How long the begin of an action may take to be on disk, before it is not begun at all."""
 
+GRACE_S = 1.0
+"""What a skill that is called off may take to end, before nobody waits for it any more."""
+
 End = Literal["done", "failed", "timeout", "rejected", "asked", "cancelled"]
 """How an attempt ends: it did it, raised, took too long, was refused, waits for the user's yes, was called off."""
 
@@ -91,6 +94,7 @@ class Desk:
         self._clock = clock
         self._waiting = Waiting()
         self._attempts = itertools.count(1)
+        self._running: set[asyncio.Task[str | SkillResult]] = set()
 
     def risk(self, name: str) -> Risk | None:
         """Of the skill of this name; None: there is none."""
@@ -234,14 +238,25 @@ class Desk:
 
     async def _within(self, entry: Entry, arguments: object, call: Call) -> Settled:
         skill = entry.skill
+        work = asyncio.create_task(
+            _shielded_from(entry, lambda: skill.run(arguments, call)), name=f"skill {skill.name}"
+        )
+        self._running.add(work)
+        work.add_done_callback(self._over_at_last)
         try:
             async with self._clock.deadline(skill.timeout_s):
-                result = await _shielded_from(entry, skill.run(arguments, call))
+                await asyncio.wait((work,))
         except TimeoutError:
             limit = f"{skill.timeout_s:g} s"
             raise VonadError(
                 "skill_timeout", f"{skill.name} ({entry.plugin}) took longer than its {limit}", op=skill.name
             ) from None
+        finally:
+            if not work.done():
+                await self._call_off(entry, work)
+        if work.cancelled():
+            raise VonadError("skill_failed", f"{skill.name} ({entry.plugin}) was cancelled by itself", op=skill.name)
+        result = work.result()
         if isinstance(result, str):
             result = SkillResult(speech=result)
         if not isinstance(result, SkillResult) or len(result.speech) > LONGEST_SPEECH:
@@ -253,11 +268,27 @@ class Desk:
             )
         return Settled(Outcome(result.speech, payload=result.payload), result.follow_up)
 
+    async def _call_off(self, entry: Entry, work: asyncio.Task[str | SkillResult]) -> None:
+        """Have it end; one that does not let itself be cancelled is left behind."""
+        work.cancel()
+        with suppress(TimeoutError):
+            async with self._clock.deadline(GRACE_S):
+                await asyncio.wait((work,))
+        if not work.done():
+            log.error(
+                "skill %s (%s) goes on though it was cancelled, and is left behind", entry.skill.name, entry.plugin
+            )
 
-async def _shielded_from(entry: Entry, work: Awaitable[str | SkillResult]) -> str | SkillResult:
+    def _over_at_last(self, work: asyncio.Task[str | SkillResult]) -> None:
+        self._running.discard(work)
+        if not work.cancelled():
+            work.exception()  # nobody may be waiting any more
+
+
+async def _shielded_from(entry: Entry, run: Callable[[], Awaitable[str | SkillResult]]) -> str | SkillResult:
     """The spawn boundary of foreign code: a skill that wants to end the process ends its own call."""
     try:
-        return await work
+        return await run()
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         log.debug("skill %s failed", entry.skill.name, exc_info=True)
         raise VonadError(
