@@ -9,6 +9,7 @@ import pytest
 from tests.chimes import ToyCues, played
 from tests.conversation import FAILURE, Conversation, conversation
 from vonad.backend import BackendCapabilities, ReplyDone, ReplyFailed, ReplyText, SpeechStarted, Transcript
+from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.host import NoSettings
 from vonad.plan import Plan
@@ -290,3 +291,49 @@ async def test_a_session_whose_announcement_was_cancelled_before_it_opened_close
     async with conversation(plan=replace(IDLE, purpose="say"), before=before) as story:
         assert story.states == ["idle", "closing", "closed"]
         assert story.told("session.closed")[0].data["reason"] == "backend_finished"
+
+
+async def test_a_satellite_that_does_not_confirm_is_silenced_and_no_microphone_opens() -> None:
+    line = ScriptedLine()
+    async with conversation(line=line) as story:
+        await story.say_command()
+        line.hold()
+        await story.understood("turn on the lamp", QUESTION)
+        await story.clock.advance(7.0)
+        assert (story.states, line.clears) == (["listening", "processing", "speaking", "idle"], 1)
+        assert story.outcomes == ["failed"]
+
+
+async def test_a_satellite_that_takes_no_more_is_given_up_5_s_after_its_sound_and_silenced() -> None:
+    class Stuck(ScriptedLine):
+        async def play(self, frame: Frame) -> None:
+            if len(self.sound) == 3:
+                await asyncio.Event().wait()
+            await super().play(frame)
+
+    line = Stuck(position=False)
+    async with conversation(line=line) as story:
+        await story.say_command()
+        await story.understood("what time is it", "It is noon.")
+        await story.clock.advance(5.2)
+        assert story.states[-1] == "speaking"
+        await story.clock.advance(5.2)
+        assert (story.states[-1], story.outcomes, line.clears) == ("idle", ["failed"], 1)
+
+
+async def test_a_reply_that_was_not_cleared_is_not_told_as_cleared() -> None:
+    class Deaf(ScriptedLine):
+        async def clear(self) -> None:
+            raise VonadError("transport_clear_failed", "it goes on playing", op="clear")
+
+    line = Deaf()
+    async with conversation(line=line) as story:
+        await story.say_command()
+        line.hold()
+        await story.understood("what time is it", "It is noon.")
+        story.session.stop()
+        await settle()
+        assert not story.told("playback.cleared")
+        assert story.told("error")[-1].data["code"] == "transport_clear_failed"
+        assert len(story.told("interruption")) == 1
+        line.release()

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from vonad.backend import SpeechStarted
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
+from vonad.session.clearing import clear
 from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.machine import State, Trigger
 from vonad.session.mouth import Mouth
@@ -78,13 +79,13 @@ class Interruption:
         floor = self._floor
         epoch = turn.number
         ends = floor.clock.monotonic() + floor.means.limits.flush_s
-        if floor.line is not None:
-            await self._clear()
-            if not floor.line.capabilities.full_duplex:
-                self._past()
+        cleared = await clear(floor)
+        if floor.line is not None and not floor.line.capabilities.full_duplex:
+            self._past()
         if floor.turn is turn and turn.outcome is not None:
             floor.finish(turn, turn.outcome)
-        floor.tell("playback.cleared", {"played_ms": played_ms}, turn=epoch)
+        if cleared:
+            floor.tell("playback.cleared", {"played_ms": played_ms}, turn=epoch)
         floor.tell("interruption", {"source": source, "reason": source, "played_ms": played_ms}, turn=epoch)
         stuck = await self._silenced(max(SHORTEST_S, ends - floor.clock.monotonic()))
         if floor.machine.epoch == epoch and floor.state is State.INTERRUPTED:
@@ -97,17 +98,6 @@ class Interruption:
             self._stuck("interrupted", stuck)
         elif not floor.over:
             await self._review(SpeechStarted(epoch))
-
-    async def _clear(self) -> None:
-        floor = self._floor
-        assert floor.line is not None
-        try:
-            async with floor.clock.deadline(floor.means.limits.flush_s):
-                await floor.line.clear()
-        except (TimeoutError, VonadError) as error:
-            why = error if isinstance(error, VonadError) else f"not within {floor.means.limits.flush_s:g} s"
-            message = f"satellite {floor.line.satellite} did not clear the reply: {why}"
-            floor.tell_error(VonadError("transport_clear_failed", message, op="clear"), "clear")
 
     async def _silenced(self, within_s: float) -> VonadError | None:
         """Have the dialogue drop what it is doing; why it did not."""

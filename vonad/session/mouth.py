@@ -6,6 +6,7 @@ from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.session.announcement import Announcement, Announcements, Ending, finished
 from vonad.session.chime import Chime
+from vonad.session.clearing import clear
 from vonad.session.floor import Floor
 from vonad.session.house_voice import HouseVoice, put
 from vonad.session.machine import State, Trigger
@@ -53,6 +54,16 @@ class Mouth:
     def played_ms(self) -> int:
         """How much of the open turn's reply has been heard."""
         return round(self._utterance.played_s * 1000) if self._utterance is not None else 0
+
+    @property
+    def pushed_s(self) -> float:
+        """Seconds of the open turn's sound that the line has taken."""
+        return self._utterance.pushed_s if self._utterance is not None else 0.0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of it that have not been heard."""
+        return self._utterance.pushed_s - self._utterance.played_s if self._utterance is not None else 0.0
 
     @property
     def spoken(self) -> str:
@@ -237,9 +248,13 @@ class Mouth:
             turn.failed = True
             self._trouble = "the satellite failed"
             floor.tell_error(error, "play")
+        heard = utterance.heard()
+        if not ok:
+            turn.follow_up = False  # nobody knows when it falls silent
+            await clear(floor)
         if self._utterance is not utterance:
             return
-        turn.heard = utterance.heard()
+        turn.heard = heard
         self._utterance = None
         floor.drop_timer("stalled")
         if utterance.sounded:

@@ -71,7 +71,7 @@ class OwnTurns:
         if self._floor.line is None or turn.structure is not None:
             return False
         if turn.source == "say":
-            return self.reopen and not len(self._mouth.announcements)
+            return self.reopen and turn.follow_up is None and not len(self._mouth.announcements)
         if turn.follow_up is not None:
             return turn.follow_up
         setting = self._floor.plan.follow_up

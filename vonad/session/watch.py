@@ -5,6 +5,7 @@ from collections.abc import Callable
 from vonad.errors import VonadError
 from vonad.session.answer import Answer
 from vonad.session.chain import Chain
+from vonad.session.clearing import clear
 from vonad.session.contact import Contact
 from vonad.session.fallback import Fallback
 from vonad.session.filler import WAITING, Filler
@@ -187,21 +188,27 @@ class Watch:
         self._wait(limit, self._stuck)
         self._answer.apologise(turn, "failed")
 
-    def _follow(self, played_ms: float) -> None:
-        """A reply of which nothing more is heard, though it is not over, is over."""
+    def _follow(self, pushed_s: float) -> None:
+        """A reply that is not over, though all of it that the line took must have been heard a while ago, is over."""
         floor = self._floor
         turn = floor.turn
         if turn is None or floor.state is not State.SPEAKING:
             return
-        if self._mouth.played_ms == played_ms:
-            message = f"nothing more of it was heard for {2 * floor.means.limits.speaking_s:g} s"
+        more = self._mouth.left_s > 0 or self._mouth.said_all  # else it is the backend that is waited for
+        if self._mouth.pushed_s == pushed_s and more:
+            message = f"satellite took no more of it for {floor.means.limits.speaking_s:g} s after its sound"
             floor.tell_error(VonadError("transport_send_failed", f"turn {turn.id}: {message}"), "play")
             self._end(turn)
             return
-        now = self._mouth.played_ms
-        floor.after("state", 2 * floor.means.limits.speaking_s, lambda: self._follow(now))
+        now = self._mouth.pushed_s
+        floor.after("state", self._mouth.left_s + floor.means.limits.speaking_s, lambda: self._follow(now))
 
     def _end(self, turn: Turn) -> None:
         turn.failed = True
         turn.heard = self._mouth.silence() or turn.heard
+        self._floor.spawn(self._given_up(turn), "give up")
+
+    async def _given_up(self, turn: Turn) -> None:
+        """Silent first: what the line still holds would be heard later."""
+        await clear(self._floor)
         self._give_up(turn)

@@ -1,0 +1,20 @@
+"""Clearing: a satellite throws away what it was given and nobody has heard yet."""
+
+from vonad.errors import VonadError
+from vonad.session.floor import Floor
+
+
+async def clear(floor: Floor) -> bool:
+    """Whether it did, in time; that it did not is told as an error."""
+    line = floor.line
+    if line is None:
+        return True
+    try:
+        async with floor.clock.deadline(floor.means.limits.flush_s):
+            await line.clear()
+    except (TimeoutError, VonadError) as error:
+        why = error if isinstance(error, VonadError) else f"not within {floor.means.limits.flush_s:g} s"
+        message = f"satellite {line.satellite} did not clear the reply: {why}"
+        floor.tell_error(VonadError("transport_clear_failed", message, op="clear"), "clear")
+        return False
+    return True
