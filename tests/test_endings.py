@@ -15,7 +15,8 @@ from vonad.host import NoSettings
 from vonad.plan import Plan
 from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.session import Session
-from vonad.skill import Call, NoArgs, SkillResult, skill
+from vonad.skill import AnySkill, Call, NoArgs, SkillResult, skill
+from vonad.skills.desk import Settled
 from vonad.testing import ScriptedBackend, ScriptedHost, ScriptedLine, quiet, settle, speech
 
 QUESTION = "Shall I turn it on?"
@@ -337,3 +338,71 @@ async def test_a_reply_that_was_not_cleared_is_not_told_as_cleared() -> None:
         assert story.told("error")[-1].data["code"] == "transport_clear_failed"
         assert len(story.told("interruption")) == 1
         line.release()
+
+
+def slow(name: str, seconds: float) -> tuple[AnySkill, str]:
+    """A skill that never ends by itself."""
+
+    async def run(args: NoArgs, call: Call) -> str:
+        return await asyncio.get_running_loop().create_future()
+
+    return skill(name=name, description="Do it.", timeout_s=seconds)(run)(NoSettings(), ScriptedHost()), "tests"
+
+
+async def test_a_skill_that_is_begun_while_another_runs_has_its_whole_time() -> None:
+    async with conversation(skills=(slow("short", 10.0), slow("long", 60.0))) as story:
+        await story.say_command()
+        await story.understood("do both")
+        story.call_skill("short")
+        await settle()
+        story.call_skill("long")
+        await story.clock.advance(55.0)
+        assert (story.session.state, story.backend.spoken) == ("executing_skill", [])
+        await story.clock.advance(6.0)
+        assert [event.data["name"] for event in story.told("skill.timeout")] == ["short", "long"]
+
+
+@pytest.mark.parametrize("sounded", [True, False])
+async def test_a_skill_that_is_not_even_timed_out_ends_in_a_failed_turn(*, sounded: bool) -> None:
+    async def hangs(*args: object, **more: object) -> Settled:
+        return await asyncio.get_running_loop().create_future()
+
+    async with conversation(skills=(slow("short", 10.0),), cues=ToyCues("error")) as story:
+        story.session._means.desk.run = hangs  # type: ignore[method-assign]
+        await story.say_command()
+        await story.understood("do it")
+        if sounded:
+            story.dialogue.emit(ReplyText(1, "Let me look."), sound(1))
+            await settle()
+        story.call_skill("short")
+        await story.clock.advance(15.9)
+        assert story.session.state == "executing_skill"
+        await story.clock.advance(0.2)
+        assert story.outcomes == ["failed"]
+        assert story.session.state == "idle"
+        assert played(story.line) == (["voice", "error"] if sounded else ["voice"])
+
+
+async def test_away_and_back_are_told_once_whatever_is_announced_meanwhile() -> None:
+    async with conversation(plan=IDLE) as story:
+        for _ in range(3):
+            await story.clock.advance(61)
+            story.session.say(new_announcement("Dinner is ready."))
+            await settle()
+        story.session.listen(None)
+        await settle()
+        assert [event.type for event in story.events if event.type.startswith("user.")] == ["user.away", "user.back"]
+
+
+async def test_announcements_stop_the_idle_clock_and_do_not_set_it_back() -> None:
+    line = ScriptedLine()
+    async with conversation(plan=IDLE, line=line) as story:
+        await story.clock.advance(290)
+        line.hold()
+        story.session.say(new_announcement("Dinner is ready."))
+        await story.clock.advance(5)
+        line.release()
+        await story.clock.advance(9.9)
+        assert story.session.state == "idle"
+        await story.clock.advance(0.2)
+        assert story.told("session.closed")[0].data["reason"] == "idle_timeout"

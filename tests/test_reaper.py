@@ -82,6 +82,38 @@ async def test_beluga_timeout_playback_and_running_skills_pause_the_idle_clock(s
     assert idle.closed == ["idle_timeout"]
 
 
+async def test_what_is_being_done_pauses_the_idle_clock_and_does_not_set_it_back() -> None:
+    clock, idle = ManualClock(), Idle()
+    one = reaper(clock, idle)
+    await clock.advance(60)
+    one.sweep()
+    idle.state = State.PROCESSING
+    await clock.advance(500)
+    one.sweep()
+    idle.state = State.IDLE
+    await clock.advance(29)
+    one.sweep()
+    assert idle.closed == []
+    await clock.advance(2)
+    one.sweep()
+    assert idle.closed == ["idle_timeout"]
+
+
+async def test_an_announcement_is_no_use_of_a_session(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        await home.house.text("desk", "hello")
+        [opened] = home.runtime.sessions._open.values()
+        story = home.backend.dialogue
+        story.emit(ReplyText(1, "Yes."), Frame(speech(0.1).samples, 16_000, turn=1), ReplyDone(1))
+        await home.until("turn.ended")
+        used = opened.active_at
+        await home.clock.advance(5)
+        home.house.say("desk", "dinner is ready")
+        await home.until("say.finished")
+        assert opened.active_at == used
+
+
 async def test_linnet_reaper_survives_what_a_session_raises_and_gives_that_one_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

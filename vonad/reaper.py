@@ -15,8 +15,8 @@ SHORTEST_S = 15.0
 GRACE_S = 30.0
 """After which a session that does not end by itself is given up: longer than every deadline of its closing."""
 
-PAUSED = frozenset({State.EXECUTING_SKILL, State.SPEAKING})
-"""States in which the idle clock stands still."""
+PAUSED = frozenset(State) - {State.CREATED, State.CONNECTING, State.IDLE, State.AWAY, State.CLOSING, State.CLOSED}
+"""States in which the idle clock stands still: something is being done."""
 
 ACTIVITY = ("turn.", "transcript.", "reply.", "skill.", "playback.", "filler.", "interruption", "context.", "user.back")
 """Beginnings of the types of events that show that a session is used. Signs of life of a backend are none."""
@@ -53,6 +53,7 @@ class Reaper:
         self._idlers = idlers
         self._ttl_s = ttl_s
         self._clock = clock
+        self._swept = clock.monotonic()
 
     async def run(self) -> None:
         """For ever."""
@@ -68,11 +69,12 @@ class Reaper:
             except Exception:  # the boundary of each session: the others are looked at all the same
                 log.exception("session %s could not be closed, and is given up", idler.id)
                 idler.abandon()
+        self._swept = self._clock.monotonic()
 
     def _look(self, idler: Idler) -> None:
         now = self._clock.monotonic()
         if idler.state in PAUSED:
-            idler.active_at = now
+            idler.active_at = min(now, idler.active_at + now - self._swept)
             return
         idle_s = now - idler.active_at
         if idler.state is State.CLOSING:

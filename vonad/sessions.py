@@ -256,7 +256,7 @@ class Sessions:
         opened = self._open.get(event.session_id or "")
         if opened is None:
             return
-        if event.type.startswith(ACTIVITY):
+        if event.type.startswith(ACTIVITY) and not _announces(opened.session, event.turn):
             opened.active_at = self._clock.monotonic()
         elif event.type == "session.state":
             opened.admission.moved()
@@ -264,3 +264,9 @@ class Sessions:
             opened.error = VonadError(str(event.data["code"]), str(event.data["message"]), op=str(event.data["op"]))
         elif event.type == "session.closed":
             opened.reason = str(event.data["reason"])
+
+
+def _announces(session: Session, turn: int | None) -> bool:
+    """Whether this turn is an announcement: nobody uses a session by being told something."""
+    of_it = (known for known in (session.turn, session.last) if known is not None and known.number == turn)
+    return any(known.source == "say" for known in of_it)

@@ -96,6 +96,7 @@ class Course:
             give_up=lambda turn: self._rest(turn, follow_up=False),
         )
         self.answer.structured.again = self.watch.asked_again
+        self.answer.skills.begun = self.watch.skill_begun
         self._floor = floor
         self._past = past
         self._close = close

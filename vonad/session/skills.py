@@ -45,6 +45,7 @@ class Skills:
 
     unusable: called when a prepared answer wants what can only be had for final words: nobody is asked for a yes, or
               told that the budget is used up, while they speak.
+    begun:    told of each that the answer waits for.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Skills:
         fall_back: Callable[[FallbackReason, VonadError], bool],
         unusable: Callable[[], None],
     ) -> None:
+        self.begun: Callable[[], None] = lambda: None
         self.confirmation = Confirmation(floor)
         floor.sentences = lambda: self.confirmation.sentences(floor.means.sentences())
         self._floor = floor
@@ -165,6 +167,7 @@ class Skills:
         turn.skill_budget_s = max(turn.skill_budget_s, self._floor.means.desk.timeout_s(call.name))
         if machine.allows(Trigger.SKILL_CALLS):
             machine.fire(Trigger.SKILL_CALLS, State.EXECUTING_SKILL)
+        self.begun()
 
     async def _run(self, turn: Turn, call: SkillCall, *, confirmed: bool = False, early: Early | None = None) -> None:
         floor = self._floor

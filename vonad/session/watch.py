@@ -13,6 +13,7 @@ from vonad.session.floor import Floor
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Turn
+from vonad.skills.desk import GRACE_S, STORE_S
 
 RESTING = frozenset({State.IDLE, State.AWAY})
 """States in which nothing is being done."""
@@ -20,11 +21,17 @@ RESTING = frozenset({State.IDLE, State.AWAY})
 PRESENT = frozenset({Trigger.LISTEN, Trigger.TEXT, Trigger.FLUSHED, Trigger.END_OF_TURN})
 """What moves a session to listening or processing because somebody is there."""
 
+USED = frozenset({State.LISTENING, State.PROCESSING})
+"""States in which somebody wants something of the session; in others it may speak of itself."""
+
 PONG_S = 10.0
 """How long a sign of life may take."""
 
 MARGIN_S = 3.0
 """How much longer than opening it another backend may take to be ready."""
+
+AROUND_SKILL_S = STORE_S + GRACE_S
+"""Beside the time of a skill itself: its begin is put on disk, and it may have to be called off."""
 
 MISSED = 2
 """Signs of life that fail to come in a row before a backend counts as lost."""
@@ -58,6 +65,8 @@ class Watch:
         self._missed = 0
         self._pinged_last: Contact | None = None
         self._left = False
+        self._idle_left_s = floor.means.limits.idle_timeout_s
+        self._idle_since = 0.0
         self._filler = Filler(floor, mouth)
 
     def begun(self) -> None:
@@ -77,26 +86,36 @@ class Watch:
         if state in WAITING and turn is not None and turn.budget is not None:
             turn.budget.begin()
         if state in RESTING and change.previous not in RESTING:
-            floor.after("idle", limits.idle_timeout_s, lambda: self._close("idle_timeout"))
+            self._idle_since = floor.clock.monotonic()
+            floor.after("idle", self._idle_left_s, lambda: self._close("idle_timeout"))
             self._go_home_later(0.0)
         elif state not in RESTING:
+            if change.previous in RESTING:
+                self._idle_left_s -= floor.clock.monotonic() - self._idle_since
             floor.drop_timer("idle", "home")
         if state is State.IDLE:
             floor.after("state", limits.away_s, self._away)
         elif state is State.PROCESSING:
             self._wait(limits.processing_s, self._stuck)
         elif state is State.EXECUTING_SKILL:
-            budget = turn.skill_budget_s if turn is not None else 0.0
-            self._wait(budget + limits.processing_s, self._stuck)
+            self.skill_begun()
         elif state is State.SPEAKING:
             self._follow(-1.0)
         elif state is State.FALLING_BACK:
             floor.after("state", limits.falling_back_s + MARGIN_S, self._fallback.give_up)
         else:
             floor.drop_timer("state")
-        if self._left and change.trigger in PRESENT and state in {State.LISTENING, State.PROCESSING}:
-            self._left = False
-            floor.tell("user.back", {})
+        if state in USED:
+            self._idle_left_s = limits.idle_timeout_s
+            if self._left and change.trigger in PRESENT:
+                self._left = False
+                floor.tell("user.back", {})
+
+    def skill_begun(self) -> None:
+        """One more: all of them get the time of the longest, from now on."""
+        turn = self._floor.turn
+        if turn is not None and self._floor.state is State.EXECUTING_SKILL:
+            self._wait(turn.skill_budget_s + AROUND_SKILL_S, self._stuck)
 
     def _bridge(self, state: State) -> None:
         """Have the wait for a reply filled, as the plan wants it."""
@@ -175,14 +194,16 @@ class Watch:
         """Nothing was heard for too long: another backend, else an apology; when not even that is heard, give it up."""
         floor = self._floor
         turn = floor.turn
-        if turn is None or turn.number != epoch or self._mouth.sounded:
+        if turn is None or turn.number != epoch:
+            return
+        if self._mouth.sounded and floor.state is not State.EXECUTING_SKILL:
             return
         if turn.outcome is not None or turn.source in {"say", "greeting"}:
             self._end(turn)
             return
         message = f"backend {floor.backend} had no answer within {limit:g} s"
         error = VonadError("timeout", message, op=floor.backend, retryable=True)
-        if self._fallback.begin("silence", error):
+        if not self._mouth.sounded and self._fallback.begin("silence", error):
             return
         floor.tell_error(error, "backend")
         self._wait(limit, self._stuck)
