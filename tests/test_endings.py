@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from tests.chimes import ToyCues, played
-from tests.conversation import FAILURE, Conversation, conversation
+from tests.conversation import FAILURE, Conversation, Hooks, conversation
 from vonad.backend import BackendCapabilities, ReplyDone, ReplyFailed, ReplyText, SpeechStarted, Transcript
+from vonad.control import InjectContext
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.host import NoSettings
-from vonad.plan import Plan
+from vonad.plan import ContextEvent, Plan
 from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.session import Session
 from vonad.skill import AnySkill, Call, NoArgs, SkillResult, skill
@@ -406,3 +408,76 @@ async def test_announcements_stop_the_idle_clock_and_do_not_set_it_back() -> Non
         assert story.session.state == "idle"
         await story.clock.advance(0.2)
         assert story.told("session.closed")[0].data["reason"] == "idle_timeout"
+
+
+async def test_a_session_ends_though_a_skill_does_not_let_itself_be_cancelled() -> None:
+    leave = asyncio.Event()
+
+    async def run(args: NoArgs, call: Call) -> str:
+        while not leave.is_set():
+            with suppress(asyncio.CancelledError):
+                await leave.wait()
+        return "At last."
+
+    stubborn = skill(name="stubborn", description="Do it.")(run)(NoSettings(), ScriptedHost())
+    async with conversation(skills=((stubborn, "tests"),)) as story:
+        try:
+            await story.say_command()
+            await story.understood("do it")
+            story.call_skill("stubborn")
+            await settle()
+            story.session.close("user_ended")
+            await story.clock.advance(2.9)
+            states = list(story.states)
+        finally:
+            leave.set()
+        assert states[-1] == "closed"
+        assert len(story.told("skill.result")) == 1
+
+
+async def test_a_session_ends_though_its_backend_does_not_take_what_policy_wants_it_to_know() -> None:
+    hooks = Hooks()
+    known = InjectContext(ContextEvent(source="policy"))
+    hooks.control = lambda event: known if isinstance(event, SpeechStarted) else None
+    line = ScriptedLine()
+    able = BackendCapabilities(context_injection=True)
+    async with conversation(hooks=hooks, capabilities=able, line=line) as story:
+        await story.say_command()
+        line.hold()
+        await story.understood("what time is it", "It is noon.")
+        story.dialogue.hang.add("inject")
+        story.session.stop()
+        await story.clock.advance(1.1)
+        assert story.told("error")[-1].data["code"] == "timeout"
+        story.session.close("user_ended")
+        await story.clock.advance(3.0)
+        assert story.session.state == "closed"
+        line.release()
+
+
+async def test_a_session_ends_after_3_s_though_the_history_is_silent() -> None:
+    async with conversation() as story:
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        story.session._means.journal.turn_ended = lambda turn_id, record: stored  # type: ignore[method-assign]
+        story.session.close("user_ended")
+        await story.clock.advance(2.9)
+        assert story.session.state == "closing"
+        await story.clock.advance(0.2)
+        assert story.session.state == "closed"
+        assert ended(story)["stored"] is False
+        assert [event.type for event in story.events][-1] == "session.closed"
+
+
+async def test_a_session_ends_after_3_s_though_neither_line_nor_backend_do() -> None:
+    class Stuck(ScriptedLine):
+        async def clear(self) -> None:
+            await asyncio.Event().wait()
+
+    async with conversation(line=Stuck()) as story:
+        story.backend.hang = {"close"}
+        story.session.close("user_ended")
+        await story.clock.advance(3.1)
+        assert story.session.state == "closed"
+        for task in asyncio.all_tasks():
+            if " backend " in task.get_name():
+                task.cancel()

@@ -28,6 +28,9 @@ from vonad.session.skills import Skills
 from vonad.session.structured import Structured
 from vonad.session.turn import Outcome, Turn
 
+INFORM_S = 1.0
+"""What a backend may take to be told something: it says nothing meanwhile."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
@@ -241,7 +244,11 @@ class Answer:
         if floor.dialogue is None or not floor.capabilities.context_injection:
             return
         try:
-            await floor.dialogue.inject(decision.event)
+            async with floor.clock.deadline(INFORM_S):
+                await floor.dialogue.inject(decision.event)
+        except TimeoutError:
+            message = f"backend {floor.backend} did not take what policy wants it to know within {INFORM_S:g} s"
+            floor.tell_error(VonadError("timeout", message, op=floor.backend), "inject")
         except VonadError as error:
             floor.tell_error(error, "inject")
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 
 from vonad.backend import BackendCapabilities
 from vonad.clock import Timer
@@ -22,6 +23,9 @@ from vonad.session.turn import Outcome, Source, Turn
 from vonad.transport import Line
 
 log = logging.getLogger(__name__)
+
+END_OF_TURN = "end of turn"
+"""What the tasks are called that tell of it; nothing stops them."""
 
 CONTEXT_TURNS = 20
 """Past exchanges an agent is told."""
@@ -77,6 +81,7 @@ class Floor:
         self.last: Turn | None = None
         self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
         self._failed = failed
+        self._hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._created = means.clock.now().isoformat(timespec="milliseconds")
         self._turn_tasks: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -190,6 +195,18 @@ class Floor:
             if task.get_name() == f"session {self.session_id} {name}":
                 task.cancel()
 
+    async def wind_up(self, within_s: float) -> None:
+        """Let what still goes on come to its end; what has not by then is stopped, and turns are told as not stored."""
+        tasks = self._tasks | self._turn_tasks
+        if tasks:
+            with suppress(TimeoutError):
+                async with self.clock.deadline(within_s):
+                    await asyncio.wait(tasks)
+        self._hurry.set_result(None)
+        for task in tasks:
+            if not task.get_name().startswith(f"session {self.session_id} {END_OF_TURN}"):
+                task.cancel()
+
     def after(self, name: str, seconds: float, act: Callable[[], None]) -> None:
         """Act later; a timer of the same name is replaced."""
         self.drop_timer(name)
@@ -263,15 +280,15 @@ class Floor:
             ),
         )
         self.turn_over()
-        self.spawn(self._publish_end(turn, outcome, committed), f"end of turn {turn.number}", outlives_turn=True)
+        self.spawn(self._publish_end(turn, outcome, committed), f"{END_OF_TURN} {turn.number}", outlives_turn=True)
 
     async def _publish_end(self, turn: Turn, outcome: Outcome, committed: asyncio.Future[bool]) -> None:
-        stored = False
         try:
             async with self.clock.deadline(self.means.limits.store_s):
-                stored = await asyncio.shield(committed)
+                await asyncio.wait((committed, self._hurry), return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             log.warning("turn %s: the history did not confirm it within %g s", turn.id, self.means.limits.store_s)
+        stored = committed.done() and committed.result()
         self.tell(
             "turn.ended",
             {

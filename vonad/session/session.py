@@ -170,16 +170,20 @@ class Session:
 
     async def _drain(self) -> None:
         """Say what there is to say last, and leave line and backend as they were found."""
-        limits, mouth = self._means.limits, self._course.mouth
+        clock, mouth = self._floor.clock, self._course.mouth
         farewell = mouth.last_words(self._farewell) if self._farewell else ()
+        closing_s = self._means.limits.closing_s + sum(frame.seconds for frame in farewell)
+        ends = clock.monotonic() + closing_s
         try:
             if self._line is not None:
-                async with self._floor.clock.deadline(limits.closing_s + sum(frame.seconds for frame in farewell)):
+                async with clock.deadline(closing_s):
                     await self._line.clear()
                     await mouth.chime.play(farewell)
         except (TimeoutError, VonadError) as error:
             log.warning("session %s: the line did not clear: %s", self.id, error)
-        await self._course.chain.close(limits.flush_s)
+        left_s = max(0.0, ends - clock.monotonic())
+        await self._course.chain.close(min(self._means.limits.flush_s, left_s))
+        await self._floor.wind_up(max(0.0, ends - clock.monotonic()))
 
     def _brief(self) -> Brief:
         return Brief(
