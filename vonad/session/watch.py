@@ -33,6 +33,9 @@ MARGIN_S = 3.0
 AROUND_SKILL_S = STORE_S + GRACE_S
 """Beside the time of a skill itself: its begin is put on disk, and it may have to be called off."""
 
+LOOK_S = 1.0
+"""Between two looks at whether a reply still gets on."""
+
 MISSED = 2
 """Signs of life that fail to come in a row before a backend counts as lost."""
 
@@ -100,7 +103,7 @@ class Watch:
         elif state is State.EXECUTING_SKILL:
             self.skill_begun()
         elif state is State.SPEAKING:
-            self._follow(-1.0)
+            self._follow(-1.0, 0.0)
         elif state is State.FALLING_BACK:
             floor.after("state", limits.falling_back_s + MARGIN_S, self._fallback.give_up)
         else:
@@ -209,20 +212,22 @@ class Watch:
         self._wait(limit, self._stuck)
         self._answer.apologise(turn, "failed")
 
-    def _follow(self, pushed_s: float) -> None:
+    def _follow(self, pushed_s: float, due: float) -> None:
         """A reply that is not over, though all of it that the line took must have been heard a while ago, is over."""
         floor = self._floor
         turn = floor.turn
         if turn is None or floor.state is not State.SPEAKING:
             return
         more = self._mouth.left_s > 0 or self._mouth.said_all  # else it is the backend that is waited for
-        if self._mouth.pushed_s == pushed_s and more:
+        at, now = floor.clock.monotonic(), self._mouth.pushed_s
+        if now != pushed_s:
+            due = at + self._mouth.left_s + floor.means.limits.speaking_s
+        elif at >= due and more:
             message = f"satellite took no more of it for {floor.means.limits.speaking_s:g} s after its sound"
             floor.tell_error(VonadError("transport_send_failed", f"turn {turn.id}: {message}"), "play")
             self._end(turn)
             return
-        now = self._mouth.pushed_s
-        floor.after("state", self._mouth.left_s + floor.means.limits.speaking_s, lambda: self._follow(now))
+        floor.after("state", LOOK_S, lambda: self._follow(now, due))
 
     def _end(self, turn: Turn) -> None:
         turn.failed = True
