@@ -171,7 +171,7 @@ class Session:
     async def _drain(self) -> None:
         """Say what there is to say last, and leave line and backend as they were found."""
         clock, mouth = self._floor.clock, self._course.mouth
-        farewell = mouth.last_words(self._farewell) if self._farewell else ()
+        farewell = mouth.last_words(self._farewell) if self._farewell and self._line is not None else ()
         closing_s = self._means.limits.closing_s + sum(frame.seconds for frame in farewell)
         ends = clock.monotonic() + closing_s
         try:
