@@ -37,6 +37,7 @@ class Reply:
         self.mouth = SimpleNamespace(
             spoken=REPLY,
             played_ms=2_000,
+            silent=False,
             interruptible=True,
             duck=lambda *, on: self.ducks.append(on) if self._new(on) else None,
         )
@@ -56,7 +57,7 @@ class Reply:
         return on != (self.ducks[-1] if self.ducks else False)
 
     def begin(self) -> None:
-        self.bargein.opened(SimpleNamespace(number=1), self.detector)  # type: ignore[arg-type]
+        self.bargein.opened(SimpleNamespace(number=1, endpoint="silence", acted=False), self.detector)  # type: ignore[arg-type]
 
     async def hear(self, *frames: Frame) -> None:
         for long in frames:

@@ -1,5 +1,7 @@
 """Barge-in: tells, while a reply plays, whether somebody is interrupting it or only coughs, agrees, or is our own echo.
 
+It begins where the user's words seemed to have ended: who goes on before anything sounds is no echo, and seconds of
+speech alone decide.
 Only on lines that are full duplex. As soon as somebody speaks, the reply grows quieter, and the backend is asked to
 listen, if it can (capability `overhears`): then words and seconds decide together, as the plan says. Where it cannot,
 seconds of speech alone decide. Whoever has not interrupted some time after falling silent was not going to.
@@ -46,8 +48,9 @@ ECHO_S = 0.8
 
 
 class BargeIn:
-    """Open while a reply plays that may be interrupted.
+    """Open while a reply is made or plays that may be interrupted.
 
+    went_on:   whether who interrupted last went on with words that had only seemed to have ended.
     interrupt: called once at most for each reply, with "speech" or "stop_word" and what the user has said so far,
                PRE_ROLL_S before it included.
     """
@@ -55,6 +58,7 @@ class BargeIn:
     def __init__(self, floor: Floor, mouth: Mouth, interrupt: Callable[[str, tuple[Frame, ...]], None]) -> None:
         rules = floor.plan.barge_in
         self.echo = Echo(rules.margin_db)
+        self.went_on = False
         self._rules = rules
         self._stop_words = tuple(words(phrase) for phrase in rules.stop_words)
         self._back_channels = tuple(words(phrase) for phrase in rules.back_channels)
@@ -72,6 +76,7 @@ class BargeIn:
         self._ours = self._meant = False
         self._in_speech = False
         self._ducked = False
+        self._going_on = False
         self._speech_s = self._longest_s = 0.0
         self._quiet_s = PHRASE_S
 
@@ -86,7 +91,7 @@ class BargeIn:
         return self._ducked
 
     def opened(self, turn: Turn, detector: VoiceActivityDetector | None) -> None:
-        """A reply begins to play. detector: tells speech from noise; without one words alone interrupt."""
+        """A reply begins to be made, or to play. detector: tells speech from noise; without one words alone decide."""
         line = self._floor.line
         may = self._rules.enabled and self._mouth.interruptible
         if line is None or not line.capabilities.full_duplex or not may:
@@ -100,6 +105,11 @@ class BargeIn:
         self._in_speech = False
         self._keep_only(0.0)
         self._calm()
+
+    def sounds(self) -> None:
+        """The reply begins to play, maybe in the middle of what somebody says."""
+        if self._ducked:
+            self._mouth.duck(on=True)
 
     def closed(self) -> tuple[Frame, ...]:
         """The reply is over. What somebody was saying who had not interrupted it yet: the beginning of what follows."""
@@ -165,6 +175,7 @@ class BargeIn:
             self._keep_only(PRE_ROLL_S + ONSET_S)
         if self._quiet_s > GAP_S:
             self._speech_s = 0.0
+            self._going_on = self._goes_on
         self._quiet_s = 0.0
         self._speech_s += self._window_s
         self._longest_s = max(self._longest_s, self._speech_s)
@@ -172,11 +183,20 @@ class BargeIn:
             self._suspect()
 
     def _from_user(self, frame: Frame) -> bool:
-        """By its loudness, until words have proven it."""
+        """By its loudness, until words have proven it; where nothing has sounded, it can be nobody else."""
+        if self._mouth.silent or (self._going_on and self._quiet_s <= GAP_S):
+            return True
         if not self._floor.capabilities.overhears and self._mouth.played_ms <= ECHO_S * 1000:
             self.echo.measure(frame.samples)
             return False
         return self._meant or self.echo.louder(frame.samples)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether who begins to speak now goes on with words that only a quiet had ended; nothing was done for them."""
+        turn = self._turn
+        quiet_ended = turn is not None and turn.endpoint in {"silence", "semantic"} and not turn.acted
+        return quiet_ended and self._mouth.silent
 
     def _wait(self, seconds: float) -> None:
         self._quiet_s += seconds
@@ -200,6 +220,7 @@ class BargeIn:
         self._ducked = False
         self._speech_s = self._longest_s = 0.0
         self._quiet_s = PHRASE_S
+        self._going_on = False
         self._said, self._ours, self._meant = (), False, False
         self.echo.forget()
 
@@ -216,15 +237,17 @@ class BargeIn:
         rules = self._rules
         enough_words = len(self._said) >= rules.words
         enough_speech = self._longest_s >= rules.speech_s
-        if not self._floor.capabilities.overhears:
-            if enough_speech:
-                self._break_in("speech")
-        elif self._ours:
+        overhears = self._floor.capabilities.overhears
+        agrees = bool(self._said) and not self._meant
+        if overhears and self._ours:
             if enough_words:
                 self.echo.was_ours()
                 self._resume()
-        elif any(_find(self._said, stop) for stop in self._stop_words):
+        elif overhears and any(_find(self._said, stop) for stop in self._stop_words):
             self._break_in("stop_word")
+        elif not overhears or (self._going_on and not agrees):
+            if enough_speech:
+                self._break_in("speech")
         elif self._meant:
             both = enough_words and (enough_speech or self._activity is None)
             if both or (rules.need == "any" and (enough_words or enough_speech)):
@@ -234,6 +257,7 @@ class BargeIn:
         self._keep_only(LONGEST_S)
 
     def _break_in(self, source: str) -> None:
+        self.went_on = self._going_on and source == "speech"
         said = self.closed()
         self._interrupt(source, said)
 

@@ -142,15 +142,18 @@ class Course:
         floor = self._floor
         floor.machine.check(trigger, State.LISTENING)
         captured = tuple(self._past())
+        known_until = 0.0
         if past is not None:
-            captured = _continued(tuple(past), captured)
+            past = tuple(past)
+            known_until = past[-1].at if past else 0.0
+            captured = _continued(past, captured)
         turn = floor.take(source)
         turn.follow_up = follow_up
         self._only_says = False
         self._dropped = floor.line.dropped if floor.line is not None else 0
         floor.machine.fire(trigger, State.LISTENING)
         floor.started(turn)
-        self.microphone.open(turn, captured)
+        self.microphone.open(turn, captured, known_until=known_until)
         self.mouth.cue("wake", turn)
         self.fallback.rest()
 
@@ -173,10 +176,13 @@ class Course:
     def entered(self, change: Change) -> None:
         """The session has changed its state."""
         turn = self._floor.turn
-        if change.state is State.SPEAKING and turn is not None and not self.barge_in.open:
+        if change.state not in ANSWERING:
+            if self.barge_in.open:
+                self.barge_in.closed()
+        elif turn is not None and not self.barge_in.open:
             self.barge_in.opened(turn, self.microphone.detector)
-        elif change.state not in {State.SPEAKING, State.EXECUTING_SKILL} and self.barge_in.open:
-            self.barge_in.closed()
+        elif change.state is State.SPEAKING:
+            self.barge_in.sounds()
         self.watch.entered(change)
 
     def endpoint(self, turn: Turn, reason: str) -> bool:
@@ -244,10 +250,10 @@ class Course:
         self.fallback.rest()
 
     def _user_began(self) -> bool:
-        """A backend that hears for itself heard somebody speak: while it replies, that is an interruption."""
+        """A backend that hears for itself heard somebody speak: while a reply is made or plays, that interrupts it."""
         if self._floor.state is State.LISTENING:
             self.microphone.began()
-        breaks_in = self._floor.state is State.SPEAKING and self.barge_in.open
+        breaks_in = self.barge_in.open
         if breaks_in:
             self._barged_in("speech", self.barge_in.closed())
         return breaks_in
@@ -256,7 +262,10 @@ class Course:
         self.barge_in.overheard(text)
 
     def _barged_in(self, source: str, past: tuple[Frame, ...]) -> None:
-        """Somebody speaks over the reply: be silent, and listen to all of it."""
+        """Somebody speaks over the reply: be silent, and listen to all of it, from the words that it goes on with."""
+        turn = self._floor.turn
+        if self.barge_in.went_on and turn is not None and not turn.acted and self.microphone.said:
+            past, turn.resaid = self.microphone.said + past, True
 
         def listen(trigger: Trigger) -> None:
             self.listen(trigger, "voice", past=past or None)

@@ -260,7 +260,7 @@ class Floor:
         turn.backend = turn.backend or self.backend
         turn.heard = " ".join(part for part in (turn.kept, turn.heard) if part)
         self.metrics.count(turn, outcome)
-        if turn.said or turn.heard:
+        if (turn.said or turn.heard) and not turn.resaid:
             self.exchanges = remember(self.exchanges, Exchange(turn.said, turn.heard), CONTEXT_TURNS)
         committed = self.means.journal.turn_ended(
             turn.id,

@@ -1,6 +1,5 @@
 """Hearing: tells when the user's turn is over, from the voice activity in it. Timers count samples, not seconds."""
 
-from collections import deque
 from typing import Literal
 
 import numpy as np
@@ -43,6 +42,9 @@ LAG_S = 0.25
 REMEMBERED_S = 1.5
 """The sound in which the end of speech is looked for; its loudest tenth is the voice."""
 
+REMEMBERED = round(REMEMBERED_S / 0.02)
+"""Frames that hold so much, unless they are longer."""
+
 BLOCK = 160
 """Samples, 10 ms, whose loudness is looked at together."""
 
@@ -50,16 +52,17 @@ BLOCK = 160
 class Hearing:
     """One turn's ear. Push every captured frame; it answers with the reason once the turn is over.
 
+    sound:         every frame so far.
     spoke:         whether there has been speech.
     speech_end_at: monotonic capture time of the end of the last speech.
     """
 
     def __init__(self, activity: VoiceActivity, window: int, endpointing: Endpointing) -> None:
+        self.sound: list[Frame] = []
         self.spoke = False
         self.speech_end_at = 0.0
         self._activity = activity
         self._window = window
-        self._recent: deque[Frame] = deque(maxlen=round(REMEMBERED_S / 0.02))
         self._pushed = 0
         self._judged = 0
         self._in_speech = False
@@ -92,7 +95,7 @@ class Hearing:
 
     def push(self, frame: Frame) -> EndpointReason | None:
         """Consume a 16 kHz frame; the reason when the turn ends with it."""
-        self._recent.append(frame)
+        self.sound.append(frame)
         self._pushed += len(frame.samples)
         for probability in self._activity.push(frame.samples):
             self._judged += self._window
@@ -101,6 +104,14 @@ class Hearing:
             if reason is not None:
                 return reason
         return self.over() if self.pausing else None
+
+    def past(self, frame: Frame) -> None:
+        """Consume a 16 kHz frame that ends nothing: somebody is known to have spoken on behind it."""
+        self.sound.append(frame)
+        self._pushed += len(frame.samples)
+        for probability in self._activity.push(frame.samples):
+            self._judged += self._window
+            self._count(probability, frame)
 
     def told(self, verdict: Verdict | None, *, again: bool = False) -> None:
         """The words so far have come, or come again; None: there are none. They cover no more than was pushed."""
@@ -166,7 +177,7 @@ class Hearing:
 
     def _sound(self, *, but: int = 0) -> Samples:
         """The last seconds, without so many samples at their end."""
-        sound = np.concatenate([frame.samples for frame in self._recent])
+        sound = np.concatenate([frame.samples for frame in self.sound[-REMEMBERED:]])
         end = len(sound) - but
         return sound[max(0, end - round(REMEMBERED_S * CAPTURE_RATE)) : end]
 

@@ -16,6 +16,9 @@ from vonad.session.turn import Turn
 
 log = logging.getLogger(__name__)
 
+BREATH_S = 0.1
+"""Of the quiet behind the user's words this much is kept with them."""
+
 EARLY = 1_000
 """Frames kept while the dialogue takes its turn up: 20 s, longer than it may take."""
 
@@ -49,6 +52,8 @@ class Microphone:
         self._began = False
         self._verdict: Verdict | None = None
         self._captured: deque[Frame] = deque()
+        self._said: list[Frame] = []
+        self._said_until = self._known_until = 0.0
         self._kept = len(floor.plan.backends) > 1
         self._room = 0
 
@@ -70,14 +75,24 @@ class Microphone:
         """
         return tuple(self._captured)
 
-    def open(self, turn: Turn, pre_roll: Iterable[Frame]) -> None:
-        """Hear this turn, beginning with what was captured before."""
+    @property
+    def said(self) -> tuple[Frame, ...]:
+        """The sound of the turn that was heard last, to the end of its speech; nothing where nobody measures that."""
+        return tuple(frame for frame in self._said if frame.at < self._said_until)
+
+    def open(self, turn: Turn, pre_roll: Iterable[Frame], *, known_until: float = 0.0) -> None:
+        """Hear this turn, beginning with what was captured before.
+
+        known_until: up to here, in monotonic seconds, no quiet ends the turn: somebody has spoken on behind it.
+        """
         endpointing = self._floor.plan.endpointing
         detector = self.detector
         self._hearing = None if detector is None else Hearing(detector.stream(), detector.window, endpointing)
         self._words = self._considered = ""
         self._verdict = None
         self._began = False
+        self._known_until = known_until
+        said = self._said = [] if self._hearing is None else self._hearing.sound
         captured: deque[Frame] = deque()
         self._captured = captured
         self._room = round(endpointing.maximum_s * CAPTURE_RATE)
@@ -87,6 +102,7 @@ class Microphone:
                 self._keep(frame)
             self._early.append(frame)
         turn.ended.add_done_callback(lambda _: captured.clear())
+        turn.ended.add_done_callback(lambda _: said.clear())
         self._watch(turn, endpointing.no_speech_s)
         self._floor.spawn(self._take_up(turn), "microphone")
 
@@ -99,6 +115,8 @@ class Microphone:
 
     def close(self) -> None:
         """Hear no more of this turn; what was measured in it is forgotten."""
+        if self._hearing is not None:
+            self._said_until = self._hearing.speech_end_at + BREATH_S
         self._early = self._hearing = None
         self._began = False
         self._floor.drop_timer("frames")
@@ -157,9 +175,23 @@ class Microphone:
         floor = self._floor
         await floor.begin(turn)
         while self._early and floor.turn is turn and floor.state is State.LISTENING:
-            await self._hear(turn, self._early.popleft())
+            frame = self._early.popleft()
+            if frame.at <= self._known_until:
+                await self._recall(frame)
+            else:
+                await self._hear(turn, frame)
         if floor.turn is turn and floor.state is State.LISTENING:
             self._early = None
+
+    async def _recall(self, frame: Frame) -> None:
+        if self._hearing is not None:
+            self._hearing.past(frame)
+        dialogue = self._floor.dialogue
+        if dialogue is not None:
+            try:
+                await dialogue.hear(frame)
+            except RAISED as failure:
+                dialogue.lost(failure)
 
     async def _hear(self, turn: Turn, frame: Frame) -> None:
         floor, hearing = self._floor, self._hearing

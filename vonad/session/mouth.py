@@ -52,8 +52,13 @@ class Mouth:
 
     @property
     def played_ms(self) -> int:
-        """How much of the open turn's reply has been heard."""
-        return round(self._utterance.played_s * 1000) if self._utterance is not None else 0
+        """How much of the open turn's reply has been heard, fillers left out."""
+        return round(self._utterance.reply_s * 1000) if self._utterance is not None else 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing of the open turn, be it a filler, has been handed to the line: there can be no echo."""
+        return self._utterance is None or self._utterance.pushed_s == 0.0
 
     @property
     def pushed_s(self) -> float:

@@ -60,6 +60,7 @@ class Utterance:
         self._line = line
         self._rate = line.capabilities.playback_rate
         self._pushed = 0
+        self._filled = 0
         self._clock = clock
         self._started = started
         self._queue: asyncio.Queue[Frame | str | None] = asyncio.Queue(QUEUE)
@@ -115,6 +116,11 @@ class Utterance:
             played = self._clock.monotonic() - self._begun_at
         pushed = self.pushed_s
         return max(0.0, played) if played < pushed - HAIR / self._rate else pushed
+
+    @property
+    def reply_s(self) -> float:
+        """Seconds of the reply that have been heard: no filler counts."""
+        return max(0.0, self.played_s - self._filled / self._rate)
 
     def heard(self) -> str:
         """The whole sentences that were heard, and of the current one the whole words in proportion to its sound."""
@@ -193,6 +199,8 @@ class Utterance:
             frame = Frame(self._volume.scale(frame.samples), frame.rate, frame.at, frame.turn, frame.filler)
         await self._line.play(frame)
         self._pushed += count
+        if frame.filler:
+            self._filled += count
         if self._sentences:
             sentence = self._sentences[-1]
             sentence.end = self._pushed
