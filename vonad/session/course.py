@@ -251,8 +251,7 @@ class Course:
 
     def _user_began(self) -> bool:
         """A backend that hears for itself heard somebody speak: while a reply is made or plays, that interrupts it."""
-        if self._floor.state is State.LISTENING:
-            self.microphone.began()
+        self.microphone.began()
         breaks_in = self.barge_in.open
         if breaks_in:
             self._barged_in("speech", self.barge_in.closed())

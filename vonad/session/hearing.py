@@ -79,11 +79,6 @@ class Hearing:
         self._partial = max(self._silence, round(endpointing.partial_s * CAPTURE_RATE))
 
     @property
-    def heard_at(self) -> float:
-        """Monotonic capture time of the last frame; 0 before the first."""
-        return self._recent[-1].at if self._recent else 0.0
-
-    @property
     def current(self) -> bool:
         """Whether the words told last are about all that was said, as far as can be known."""
         return self._verdict is not None and self._speech_end - self._worded <= TAIL_S * CAPTURE_RATE

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 BREATH_S = 0.1
 """Of the quiet behind the user's words this much is kept with them."""
 
+HAIR_S = 0.001
+"""No timer is set for less: sums of seconds are never quite what they should be."""
+
 EARLY = 1_000
 """Frames kept while the dialogue takes its turn up: 20 s, longer than it may take."""
 
@@ -49,9 +52,10 @@ class Microphone:
         self._hearing: Hearing | None = None
         self._early: deque[Frame] | None = None
         self._words = self._considered = ""
-        self._began = False
         self._verdict: Verdict | None = None
         self._captured: deque[Frame] = deque()
+        self._began = False
+        self._last_at = 0.0
         self._said: list[Frame] = []
         self._said_until = self._known_until = 0.0
         self._kept = len(floor.plan.backends) > 1
@@ -60,7 +64,7 @@ class Microphone:
     @property
     def spoke(self) -> bool:
         """Whether somebody has spoken in this turn."""
-        return self._began if self._hearing is None else self._hearing.spoke
+        return self._began or (self._hearing is not None and self._hearing.spoke)
 
     @property
     def speech_end_at(self) -> float:
@@ -90,8 +94,8 @@ class Microphone:
         self._hearing = None if detector is None else Hearing(detector.stream(), detector.window, endpointing)
         self._words = self._considered = ""
         self._verdict = None
-        self._began = False
         self._known_until = known_until
+        self._began, self._last_at = False, turn.started_at
         said = self._said = [] if self._hearing is None else self._hearing.sound
         captured: deque[Frame] = deque()
         self._captured = captured
@@ -103,7 +107,7 @@ class Microphone:
             self._early.append(frame)
         turn.ended.add_done_callback(lambda _: captured.clear())
         turn.ended.add_done_callback(lambda _: said.clear())
-        self._watch(turn, endpointing.no_speech_s)
+        self._watch(turn)
         self._floor.spawn(self._take_up(turn), "microphone")
 
     def resume(self) -> None:
@@ -121,10 +125,6 @@ class Microphone:
         self._began = False
         self._floor.drop_timer("frames")
 
-    def began(self) -> None:
-        """A backend that finds the end of the user's words itself has heard them begin."""
-        self._began = True
-
     async def hear(self, frame: Frame) -> None:
         """A captured frame, 16 kHz."""
         floor = self._floor
@@ -140,8 +140,9 @@ class Microphone:
 
     def partial(self, text: str) -> None:
         """The words of the open turn so far; told again, they still stand."""
-        self._began = self._began or bool(text)
         turn, hearing = self._floor.turn, self._hearing
+        if text:
+            self.began()
         if turn is None or hearing is None or self._floor.state is not State.LISTENING:
             return
         again = text == self._words
@@ -153,6 +154,11 @@ class Microphone:
         reason = hearing.over()
         if reason is not None:
             self.end(turn, reason)
+
+    def began(self) -> None:
+        """A backend that hears for itself has heard somebody speak."""
+        if self._hearing is None and self._floor.state is State.LISTENING:
+            self._began = True
 
     def end(self, turn: Turn, reason: str) -> None:
         """The user's words have ended, for this reason."""
@@ -200,6 +206,8 @@ class Microphone:
             reason = hearing.push(frame)
             if reason is None and hearing.pausing:
                 self._consider(turn, hearing)
+        else:
+            self._last_at = frame.at
         dialogue = floor.dialogue
         if dialogue is not None:
             try:
@@ -239,23 +247,35 @@ class Microphone:
             self.judge = None
             return "unknown"
 
-    def _watch(self, turn: Turn, sound_s: float) -> None:
+    def _watch(self, turn: Turn) -> None:
         """The samples say when a turn ends; the wall clock only guards against frames that stop coming."""
-        passed = self._floor.clock.monotonic() - turn.started_at
-        left = sound_s + self._floor.means.limits.missing_frames_s - passed
-        self._floor.after("frames", max(0.0, left), lambda: self._missing(turn))
+        now, missing_s = self._floor.clock.monotonic(), self._floor.means.limits.missing_frames_s
+        next_at = [at for at in (self._heard_at + missing_s, self._silent_until(turn)) if at > now]
+        self._floor.after(
+            "frames", max(HAIR_S, min(next_at, default=now + missing_s) - now), lambda: self._missing(turn)
+        )
+
+    @property
+    def _heard_at(self) -> float:
+        """Monotonic time of the last frame; at first of the turn's beginning."""
+        heard = self._hearing.sound if self._hearing is not None else []
+        return max(self._last_at, heard[-1].at) if heard else self._last_at
+
+    def _silent_until(self, turn: Turn) -> float:
+        limits = self._floor.means.limits
+        return turn.started_at + self._floor.plan.endpointing.no_speech_s + limits.missing_frames_s
 
     def _missing(self, turn: Turn) -> None:
         if self._floor.turn is not turn or self._floor.state is not State.LISTENING:
             return
-        maximum, late_s = self._floor.plan.endpointing.maximum_s, self._floor.means.limits.missing_frames_s
-        if self._hearing is not None and self._floor.clock.monotonic() - self._hearing.heard_at < late_s:
-            self._floor.after(
-                "frames", late_s, lambda: self._missing(turn)
-            )  # they come: their samples say when it ends
-        elif not self.spoke:
+        now, missing_s = self._floor.clock.monotonic(), self._floor.means.limits.missing_frames_s
+        maximum = turn.started_at + self._floor.plan.endpointing.maximum_s + missing_s
+        stopped = now >= self._heard_at + missing_s
+        if self.spoke and stopped:
+            self.end(turn, "silence")
+        elif not self.spoke and now >= self._silent_until(turn) and (stopped or self._hearing is None):
             self.end(turn, "no_speech")
-        elif self._floor.clock.monotonic() - turn.started_at < maximum:
-            self._watch(turn, maximum)
-        else:
+        elif self._hearing is None and now >= maximum:
             self.end(turn, "max_length")
+        else:
+            self._watch(turn)
