@@ -36,7 +36,7 @@ class Reply:
         self.dialogue = Eavesdropper()
         self.mouth = SimpleNamespace(
             spoken=REPLY,
-            played_ms=2_000,
+            into_ms=2_000,
             silent=False,
             interruptible=True,
             duck=lambda *, on: self.ducks.append(on) if self._new(on) else None,
@@ -276,9 +276,9 @@ async def test_one_word_that_we_said_too_proves_nothing() -> None:
 async def test_without_words_the_echo_is_measured_while_the_reply_begins() -> None:
     """A line that leaks: our voice comes back softly, the user is louder."""
     reply = Reply(overhears=False)
-    reply.mouth.played_ms = 300
+    reply.mouth.into_ms = 300
     await reply.hear(soft(0.6))
-    reply.mouth.played_ms = 2_000
+    reply.mouth.into_ms = 2_000
     await reply.hear(soft(3.0))
     assert (reply.sources, reply.ducks) == ([], [])
     await reply.hear(speech(0.6))
@@ -287,11 +287,11 @@ async def test_without_words_the_echo_is_measured_while_the_reply_begins() -> No
 
 async def test_somebody_who_talks_into_the_beginning_spoils_the_measure_of_one_reply_only() -> None:
     reply = Reply(overhears=False)
-    reply.mouth.played_ms = 300
+    reply.mouth.into_ms = 300
     await reply.hear(speech(0.6))
     reply.bargein.closed()
     reply.begin()
-    reply.mouth.played_ms = 2_000
+    reply.mouth.into_ms = 2_000
     await reply.hear(soft(0.6))
     assert reply.sources == ["speech"]
 
@@ -366,3 +366,51 @@ async def test_what_must_be_said_to_its_end_is_not_interrupted() -> None:
     reply.begin()
     await reply.hear(speech(2.0))
     assert (reply.ducks, reply.sources) == ([], [])
+
+
+async def test_a_stop_word_is_understood_though_the_user_was_taken_for_our_echo() -> None:
+    """Who repeats three words of ours is as loud as the echo that is measured by them; but never deaf ears' victim."""
+    reply = Reply()
+    await reply.hear(speech(0.7))
+    reply.bargein.overheard("twelve o'clock and")
+    await reply.hear(quiet(0.5), speech(0.4))
+    assert reply.ducks == [True, False]
+    heard = len(reply.dialogue.overheard)
+    await reply.hear(speech(0.2))
+    assert len(reply.dialogue.overheard) == heard + 10
+    reply.bargein.overheard("twelve o'clock and stop")
+    assert reply.sources == ["stop_word"]
+
+
+async def test_what_was_taken_for_our_echo_is_believed_again_after_3_s_without_any_echo() -> None:
+    for overhears in (True, False):
+        reply = Reply(overhears=overhears)
+        if overhears:
+            await reply.hear(speech(0.7))
+            reply.bargein.overheard("twelve o'clock and")
+        else:  # they began to speak where the echo is measured
+            reply.mouth.into_ms = 300
+            await reply.hear(speech(0.4))
+            reply.mouth.into_ms = 2_000
+        await reply.hear(quiet(3.0), speech(0.6))
+        reply.bargein.overheard("twelve o'clock and turn it off")
+        assert reply.sources == ["speech"]
+
+
+async def test_what_was_taken_for_our_echo_is_believed_again_with_the_next_reply() -> None:
+    reply = Reply()
+    await reply.hear(speech(0.7))
+    reply.bargein.overheard("twelve o'clock and")
+    reply.bargein.closed()
+    reply.begin()
+    await reply.hear(speech(0.6))
+    reply.bargein.overheard("turn it off")
+    assert reply.sources == ["speech"]
+
+
+async def test_before_anything_sounds_the_user_is_no_echo_however_soft() -> None:
+    reply = Reply(overhears=False)
+    reply.bargein.echo.measure(speech(0.1).samples)
+    reply.mouth.silent, reply.mouth.into_ms = True, 0
+    await reply.hear(soft(0.6))
+    assert reply.sources == ["speech"]

@@ -147,3 +147,36 @@ async def test_on_a_half_duplex_line_nobody_interrupts_what_is_not_heard_yet() -
     async with conversation(capabilities=OVERHEARS) as story:
         await ask(story)
         assert not story.session.attentive
+
+
+async def test_a_filler_leaves_the_measure_of_the_reply_s_echo_as_it_is() -> None:
+    """A line that leaks our voice, and a backend that overhears nothing: neither filler nor reply interrupts itself."""
+    leak = Frame(speech(0.02).samples // 4, 16_000)
+    async with conversation(capabilities=BackendCapabilities(fills=True), line=full_duplex()) as story:
+        await ask(story)
+        story.dialogue.emit(Frame(speech(1.0).samples, 16_000, turn=story.turn, filler=True))
+        await settle()
+        for _ in range(50):
+            await story.hear(leak)
+            story.line.heard(0.02)
+        story.answer_with(REPLY, seconds=10.0)
+        await story.understood("what time is it")
+        for _ in range(100):
+            await story.hear(leak)
+            story.line.heard(0.02)
+        assert story.session.state == "speaking"
+        assert story.told("interruption") == []
+        await story.hear(*[speech(0.02)] * 30)
+        assert story.session.state == "listening"
+        assert story.told("interruption")[0].data["played_ms"] == pytest.approx(2_000, abs=20)
+
+
+async def test_a_filler_can_be_interrupted_by_voice() -> None:
+    async with conversation(capabilities=BackendCapabilities(fills=True), line=full_duplex()) as story:
+        await ask(story)
+        story.dialogue.emit(Frame(speech(3.0).samples, 16_000, turn=story.turn, filler=True))
+        await settle()
+        story.line.heard(1.0)
+        await story.hear(*[speech(0.02)] * 30)
+        assert story.session.state == "listening"
+        assert story.told("interruption")[0].data["played_ms"] == 0

@@ -79,6 +79,8 @@ class BargeIn:
         self._going_on = False
         self._speech_s = self._longest_s = 0.0
         self._quiet_s = PHRASE_S
+        self._faint_s = self._still_s = 0.0
+        self._attended = False
 
     @property
     def open(self) -> bool:
@@ -99,10 +101,13 @@ class BargeIn:
         self._turn = turn
         self._activity = None if detector is None else detector.stream()
         self._window_s = 0.0 if detector is None else detector.window / CAPTURE_RATE
-        if not self._floor.capabilities.overhears:
+        if self._floor.capabilities.overhears:
+            self.echo.anew()
+        else:
             self.echo = Echo(self._rules.margin_db)  # it is measured anew, so that a wrong measure cannot last
         self._words = ()
-        self._in_speech = False
+        self._in_speech = self._attended = False
+        self._faint_s = 0.0
         self._keep_only(0.0)
         self._calm()
 
@@ -126,6 +131,7 @@ class BargeIn:
             return
         before = self._ducked
         self._keep(frame)
+        attended = self._attended
         if self._activity is not None:
             for probability in self._activity.push(frame.samples):
                 self._count(probability, frame)
@@ -134,9 +140,9 @@ class BargeIn:
         dialogue = self._floor.dialogue
         if dialogue is not None and self._floor.capabilities.overhears:
             try:
-                if self._activity is None or (self._ducked and before):
+                if self._activity is None or ((self._ducked or self._attended) and (before or attended)):
                     await dialogue.overhear(frame)
-                elif self._ducked:
+                elif self._ducked or self._attended:
                     for kept in tuple(self._frames):
                         if self._turn is turn:
                             await dialogue.overhear(kept)
@@ -156,6 +162,8 @@ class BargeIn:
         self._understand()
         if self._ducked:
             self._judge()
+        elif self._attended and not self._ours and self._stopped:
+            self._break_in("stop_word")
 
     def stops(self, text: str) -> bool:
         """Whether somebody who said this wants nothing but quiet."""
@@ -168,8 +176,16 @@ class BargeIn:
 
     def _count(self, probability: float, frame: Frame) -> None:
         self._in_speech = probability >= (SPEECH_OFF if self._in_speech else SPEECH_ON)
-        if not self._in_speech or not self._from_user(frame):
+        if not self._in_speech:
+            self.echo.fade(self._window_s)
             self._wait(self._window_s)
+            self._still_s += self._window_s
+            if self._still_s >= self._rules.resume_s:
+                self._attended = False
+            return
+        if not self._from_user(frame):
+            self._wait(self._window_s)
+            self._attend()
             return
         if self._quiet_s >= PHRASE_S and not self._meant:
             self._keep_only(PRE_ROLL_S + ONSET_S)
@@ -186,7 +202,7 @@ class BargeIn:
         """By its loudness, until words have proven it; where nothing has sounded, it can be nobody else."""
         if self._mouth.silent or (self._going_on and self._quiet_s <= GAP_S):
             return True
-        if not self._floor.capabilities.overhears and self._mouth.played_ms <= ECHO_S * 1000:
+        if not self._floor.capabilities.overhears and self._mouth.into_ms <= ECHO_S * 1000:
             self.echo.measure(frame.samples)
             return False
         return self._meant or self.echo.louder(frame.samples)
@@ -203,10 +219,21 @@ class BargeIn:
         if self._quiet_s >= self._rules.resume_s and self._ducked:
             self._resume()
 
+    def _attend(self) -> None:
+        """It is no louder than an echo of ours would be; but whoever says nothing but "stop" is to be understood."""
+        self._faint_s = self._window_s + (self._faint_s if self._still_s <= GAP_S else 0.0)
+        self._still_s = 0.0
+        if not self._attended and self._faint_s >= ONSET_S:
+            self._attended = True
+            if not self._ducked:
+                self._past_words = self._words
+                self._understand()
+
     def _suspect(self) -> None:
         if not self._ducked:
             self._ducked = True
-            self._past_words = self._words
+            if not self._attended:
+                self._past_words = self._words
             self._understand()
             self._mouth.duck(on=True)
 
@@ -242,8 +269,9 @@ class BargeIn:
         if overhears and self._ours:
             if enough_words:
                 self.echo.was_ours()
+                self._past_words = self._words
                 self._resume()
-        elif overhears and any(_find(self._said, stop) for stop in self._stop_words):
+        elif overhears and self._stopped:
             self._break_in("stop_word")
         elif not overhears or (self._going_on and not agrees):
             if enough_speech:
@@ -255,6 +283,10 @@ class BargeIn:
         if self._frames_s >= LONGEST_S or (self._longest_s >= WORDLESS_S and not self._said):
             self._mouth.duck(on=False)
         self._keep_only(LONGEST_S)
+
+    @property
+    def _stopped(self) -> bool:
+        return any(_find(self._said, stop) for stop in self._stop_words)
 
     def _break_in(self, source: str) -> None:
         self.went_on = self._going_on and source == "speech"

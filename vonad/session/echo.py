@@ -22,6 +22,10 @@ shorter, and people who answer a question often do so in its own words."""
 QUIETEST_DB = -60.0
 """What a line without any echo hears of us, in dB below full scale."""
 
+FADE_DB_S = 3.0
+"""How fast the measured loudness is forgotten while nothing is heard though we speak: an echo would have come back. It
+never falls by the margin between two sentences."""
+
 RISE, FALL = 0.3, 0.01
 """How fast the measured loudness follows what is louder and quieter than it, for each piece that is not the user's."""
 
@@ -83,6 +87,14 @@ class Echo:
             return True
         self.level_db += (RISE if level > self.level_db else FALL) * (level - self.level_db)
         return False
+
+    def fade(self, seconds: float) -> None:
+        """Nothing was heard for so long."""
+        self.level_db = max(QUIETEST_DB, self.level_db - FADE_DB_S * seconds)
+
+    def anew(self) -> None:
+        """Another reply: what was taken for the loudest of the one before may have been the user."""
+        self.level_db = max(QUIETEST_DB, self.level_db - self._margin_db)
 
     def was_ours(self) -> None:
         """What was louder since the last `forget` turns out to have been our own voice."""

@@ -57,8 +57,17 @@ class Mouth:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing of the open turn, be it a filler, has been handed to the line: there can be no echo."""
-        return self._utterance is None or self._utterance.pushed_s == 0.0
+        """Whether nothing of the open turn's reply has sounded, nor does a filler just now: there can be no echo."""
+        utterance = self._utterance
+        return utterance is None or (not utterance.sounded and utterance.played_s > utterance.pushed_s - HAIR_S)
+
+    @property
+    def into_ms(self) -> int:
+        """How far into what sounds now, the reply or a filler before it, the ear has come."""
+        utterance = self._utterance
+        if utterance is None or utterance.sounded:
+            return self.played_ms
+        return round(utterance.played_s * 1000)
 
     @property
     def pushed_s(self) -> float:
