@@ -2,8 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from vonad import Clock, Diagnostic, Frame, Mailbox, Overheard, ReplyFailed, Sentences, Transcript, VonadError, closing
+from vonad import (
+    Clock,
+    Diagnostic,
+    Frame,
+    Mailbox,
+    Overheard,
+    ReplyFailed,
+    Sentences,
+    SpeechToText,
+    Transcript,
+    VonadError,
+    closing,
+)
 from vonad_bridge.outlet import Outlet
 from vonad_bridge.settings import Cascade
 from vonad_bridge.tries import Tries
@@ -13,6 +26,9 @@ UTTERANCE = 4_000
 
 OVERHEARD = 500
 """Frames that wait to be overheard: 10 s; a recogniser slower than that misses the oldest."""
+
+AGAIN_S = 0.5
+"""After this long a recogniser is asked for again that had no stream left for somebody who is only overheard."""
 
 PAUSE_S = 1.0
 """Without a frame for this long nobody is being overheard: the recogniser is given back."""
@@ -46,7 +62,7 @@ class Recognition:
             await self._out.put(Transcript(self._turn, "", final=True))
 
     async def _understood(self, name: str, utterance: "Utterance") -> bool:
-        async with self._cascade.host.engine("stt", name) as engine:
+        async with self._taken(name) as engine:
             heard = engine.listen(utterance.frames(), language=self._language, sentences=self._sentences)
             async with closing(heard) as texts:
                 async for text in texts:
@@ -57,24 +73,52 @@ class Recognition:
                         return True
         return False
 
+    @asynccontextmanager
+    async def _taken(self, name: str) -> AsyncIterator[SpeechToText]:
+        """A recogniser for somebody's turn: if all its streams are busy, one that only overhears has to go."""
+        eaves = self._cascade.eaves.get(name)
+        lease = self._cascade.host.engine("stt", name)
+        if not eaves:
+            async with lease as engine:
+                yield engine
+            return
+        timer = self._cascade.host.clock.call_later(0.0, lambda: eaves[0].make_way() if eaves else None)
+        try:
+            async with lease as engine:
+                timer.cancel()
+                yield engine
+        finally:
+            timer.cancel()
+
     async def overhear(self, overheard: "Overhearing") -> None:
         """By the first recogniser that can be had. That one fails is of no consequence here."""
-        for name in self._cascade.settings.stt:
-            try:
-                await self._overheard(name, overheard)
-            except VonadError as error:
-                self._cascade.host.log.debug("stt engine %s does not overhear: %s", name, error.message)
-            else:
-                return
+        busy = True
+        while busy:
+            busy = False
+            for name in self._cascade.settings.stt:
+                try:
+                    await self._overheard(name, overheard)
+                except VonadError as error:
+                    busy = busy or error.code == "overload"
+                    self._cascade.host.log.debug("stt engine %s does not overhear: %s", name, error.message)
+                else:
+                    return
+            if busy:
+                await self._cascade.host.clock.sleep(AGAIN_S)
         overheard.deaf = True
 
     async def _overheard(self, name: str, overheard: "Overhearing") -> None:
         async with self._cascade.host.engine("stt", name) as engine:
-            heard = engine.listen(overheard.frames(), language=self._language, sentences=self._sentences)
-            async with closing(heard) as texts:
-                async for text in texts:
-                    if text.text:
-                        self._out.overheard(Overheard(self._turn, text.text))
+            eaves = self._cascade.eaves.setdefault(name, [])
+            eaves.append(overheard)
+            try:
+                heard = engine.listen(overheard.frames(), language=self._language, sentences=self._sentences)
+                async with closing(heard) as texts:
+                    async for text in texts:
+                        if text.text:
+                            self._out.overheard(Overheard(self._turn, text.text))
+            finally:
+                eaves.remove(overheard)
 
     def _tell(self, message: str) -> None:
         self._out.push(Diagnostic(self._turn, message, retrying=True))
@@ -126,6 +170,12 @@ class Overhearing:
         self.task: asyncio.Task[None] | None = None
         self._clock = clock
         self._frames: Mailbox[Frame] = Mailbox(OVERHEARD)
+
+    def make_way(self) -> None:
+        """Somebody's turn needs the recogniser: what follows is overheard anew, once there is one again."""
+        self.over = True
+        if self.task is not None:
+            self.task.cancel()
 
     def put(self, frame: Frame) -> None:
         """A frame more."""

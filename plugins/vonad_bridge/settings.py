@@ -1,6 +1,7 @@
 """What can be set of the bridge, and what a dialogue is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,9 +22,20 @@ class Settings(BaseModel):
     )
 
 
+class Eavesdropping(Protocol):
+    """Somebody who is overheard while a reply plays."""
+
+    def make_way(self) -> None:
+        """Give the recogniser back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """The engines by name, and where they are borrowed."""
+    """The engines by name, and where they are borrowed.
+
+    eaves: who is only overheard just now, by recogniser, the longest first.
+    """
 
     host: Host
     settings: Settings
+    eaves: dict[str, list[Eavesdropping]] = field(default_factory=dict)

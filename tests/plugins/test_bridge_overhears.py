@@ -1,9 +1,10 @@
 """What somebody says while a reply plays."""
 
+import asyncio
 from pathlib import Path
 
 from tests.plugins.bridge_house import DOWN, Brain, Ear, talk
-from vonad import ReplyDone
+from vonad import Brief, Dialogue, Reply, ReplyDone, Sentences, Transcript
 from vonad.testing import settle, speech
 
 
@@ -97,3 +98,55 @@ async def test_a_recogniser_that_fails_while_overhearing_never_ends_the_reply(tm
         await story.dialogue.overhear(speech(0.1))
         await settle()
         assert len(story.overheard()) == 1
+
+
+async def test_a_turn_in_another_room_takes_the_recogniser_from_who_is_only_overheard(tmp_path: Path) -> None:
+    ear = Ear("turn on the lamp")
+    ear.streams = 1
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await story.begin()
+        for _ in range(5):
+            await story.dialogue.overhear(speech(0.1))
+            await settle()
+        assert story.overheard()[-1] == "0.5"
+        said: list[Reply] = []
+        brief = Brief(session_id="s2", satellite="bath", language="en", aloud=True)
+        async with story.bridge.open(brief) as bath:
+            reader = asyncio.create_task(read(bath, said))
+            await bath.begin(1, sentences=Sentences(), history=())
+            await bath.hear(speech(0.1))
+            await settle()
+            for _ in range(30):
+                await story.dialogue.overhear(speech(0.1))
+                await bath.hear(speech(0.1))
+                await story.clock.advance(0.1)
+            await bath.commit()
+            await settle()
+            assert Transcript(1, "turn on the lamp", final=True) in said
+            reader.cancel()
+        for _ in range(20):
+            await story.dialogue.overhear(speech(0.1))
+            await story.clock.advance(0.1)
+        assert float(story.overheard()[-1]) > 0.5  # once it is free, what came meanwhile is overheard too
+
+
+async def read(dialogue: Dialogue, said: list[Reply]) -> None:
+    async for reply in dialogue.replies():
+        said.append(reply)
+
+
+async def test_who_goes_on_while_the_words_before_are_still_recognised_is_overheard_then(tmp_path: Path) -> None:
+    ear = Ear("turn on the lamp")
+    ear.streams = 1
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await story.begin()
+        await story.dialogue.hear(speech(0.1))
+        await settle()
+        for _ in range(15):
+            await story.dialogue.overhear(speech(0.1))
+            await story.clock.advance(0.1)
+        assert story.overheard() == []
+        await story.dialogue.commit()
+        await settle()
+        await story.clock.advance(0.6)
+        assert float(story.overheard()[-1]) >= 1.5
