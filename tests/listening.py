@@ -22,13 +22,17 @@ from vonad.testing import LoudnessDetector, ManualClock, ScriptedBackend, Script
 
 
 class Scholar(TurnDetector):
-    """Knows a lamp and a kitchen; `asked` is everything it was asked about."""
+    """Knows a lamp and a kitchen; `asked` is everything it was asked about, in `languages`."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.languages: list[str] = []
 
-    def judge(self, words: str, *, sentences: Sentences) -> Literal["complete", "open", "partial", "unknown"]:
+    def judge(
+        self, words: str, *, sentences: Sentences, language: str
+    ) -> Literal["complete", "open", "partial", "unknown"]:
         self.asked.append(words)
+        self.languages.append(language)
         known = ["turn", "on", "the", "lamp", "in", "the", "kitchen"]
         said = words.split()
         if said == known or words == "what's the date today":

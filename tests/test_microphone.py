@@ -163,7 +163,7 @@ async def test_without_a_turn_detector_silence_alone_ends_a_turn() -> None:
 
 
 class Broken(TurnDetector):
-    def judge(self, words: str, *, sentences: Sentences) -> Literal["unknown"]:
+    def judge(self, words: str, *, sentences: Sentences, language: str) -> Literal["unknown"]:
         raise ZeroDivisionError(words)
 
 
@@ -320,3 +320,10 @@ async def test_a_click_is_no_pause() -> None:
 
 def prepared(told: list[str]) -> list[str]:
     return [entry for entry in told if entry.startswith("prepare")]
+
+
+async def test_the_turn_detector_is_told_the_language_of_the_satellite() -> None:
+    async with listening(Plan(satellite="desk", backends=("scripted", "other"), language="de")) as story:
+        await story.say(1.0)
+        story.microphone.partial("turn on")
+        assert story.judge.languages == ["de"]

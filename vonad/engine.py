@@ -173,8 +173,12 @@ class TurnDetector(ABC):
     streams: int = 64
 
     @abstractmethod
-    def judge(self, words: str, *, sentences: Sentences) -> Literal["complete", "open", "partial", "unknown"]:
-        """complete: a whole sentence, and the same is done whatever may follow; open: one that could go on to something
+    def judge(
+        self, words: str, *, sentences: Sentences, language: str
+    ) -> Literal["complete", "open", "partial", "unknown"]:
+        """As said in this language.
+
+        complete: a whole sentence, and the same is done whatever may follow; open: one that could go on to something
         else; partial: the beginning of one.
         """
 

@@ -77,9 +77,11 @@ class SentencesTurnDetector(Component[NoSettings], TurnDetector):
         self._shelf = Shelf(self.host.log)
         return self
 
-    def judge(self, words: str, *, sentences: Sentences) -> Literal["complete", "open", "partial", "unknown"]:
+    def judge(
+        self, words: str, *, sentences: Sentences, language: str
+    ) -> Literal["complete", "open", "partial", "unknown"]:
         """unknown also for no words at all."""
-        progress = self._shelf.book(sentences, self.host.language).progress(words)
+        progress = self._shelf.book(sentences, language).progress(words)
         if progress.whole:
             return "complete" if progress.decided else "open"
         return "partial" if progress.open else "unknown"

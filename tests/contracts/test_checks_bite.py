@@ -282,11 +282,11 @@ async def test_a_broken_voice_activity_detector_is_caught(detector: type[Loudnes
 
 async def test_a_broken_turn_detector_is_caught() -> None:
     class Yes(ScriptedTurnDetector):
-        def judge(self, words, *, sentences):
+        def judge(self, words, *, sentences, language):
             return "yes"
 
     class Agreeing(ScriptedTurnDetector):
-        def judge(self, words, *, sentences):
+        def judge(self, words, *, sentences, language):
             return "complete"
 
     with pytest.raises(AssertionError, match="answers one of complete, open, partial, unknown: got 'yes'"):

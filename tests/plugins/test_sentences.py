@@ -296,7 +296,7 @@ async def test_sentences_are_compiled_once_and_the_last_ones_kept(agent, monkeyp
     ],
 )
 async def test_the_turn_detector_knows_whether_a_sentence_is_over(detector, words, verdict):
-    assert detector.judge(words, sentences=HOUSE) == verdict
+    assert detector.judge(words, sentences=HOUSE, language="en") == verdict
 
 
 GOES_ON = Sentences(
@@ -363,9 +363,9 @@ async def test_a_sentence_is_over_where_no_more_than_padding_may_follow_and_the_
     "words", ["what's the date today", "what's the date", "set a timer for twenty five", "turn on the kitchen light"]
 )
 async def test_words_are_judged_in_much_less_than_a_millisecond(detector, words):
-    detector.judge(words, sentences=HOUSE)
+    detector.judge(words, sentences=HOUSE, language="en")
 
-    took = min(timeit.repeat(lambda: detector.judge(words, sentences=HOUSE), number=1, repeat=50))
+    took = min(timeit.repeat(lambda: detector.judge(words, sentences=HOUSE, language="en"), number=1, repeat=50))
 
     assert took < 0.001, "it happens on the event loop, for each partial text"
 
@@ -373,14 +373,21 @@ async def test_words_are_judged_in_much_less_than_a_millisecond(detector, words)
 async def test_without_sentences_nothing_is_known(agent, detector):
     with pytest.raises(NotUnderstood):
         await answer(agent, "what time is it", Desk(), Sentences())
-    assert detector.judge("what time is it", sentences=Sentences()) == "unknown"
+    assert detector.judge("what time is it", sentences=Sentences(), language="en") == "unknown"
+
+
+async def test_words_are_judged_in_the_language_that_is_spoken_and_not_in_the_house_s(detector):
+    timer = Sentences((SkillSentences("t", (Sentence("timer {n}"),), (WordList("n", span=(1, 60, 1)),)),))
+
+    assert detector.judge("timer zwanzig", sentences=timer, language="de") in {"complete", "open"}
+    assert detector.judge("timer zwanzig", sentences=timer, language="en") == "unknown"
 
 
 async def test_any_order_is_judged_too(detector):
     orders = Sentences((SkillSentences("s", (Sentence("(light;on;please)"),)),))
 
-    assert detector.judge("on light", sentences=orders) == "partial"
-    assert detector.judge("on please light", sentences=orders) == "complete"
+    assert detector.judge("on light", sentences=orders, language="en") == "partial"
+    assert detector.judge("on please light", sentences=orders, language="en") == "complete"
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ class Microphone:
         if self.judge is None:
             return "unknown"
         try:
-            return self.judge.judge(text, sentences=self._floor.sentences())
+            return self.judge.judge(text, sentences=self._floor.sentences(), language=self._floor.plan.language)
         except Exception:  # a defect of a plugin's; silence still ends turns
             log.exception("session %s: its turn detector failed and is not asked again", self._floor.session_id)
             self.judge = None

@@ -16,7 +16,9 @@ class ScriptedTurnDetector(TurnDetector):
         self.sentences = sentences
         self.judged: list[str] = []
 
-    def judge(self, words: str, *, sentences: Sentences) -> Literal["complete", "open", "partial", "unknown"]:
+    def judge(
+        self, words: str, *, sentences: Sentences, language: str
+    ) -> Literal["complete", "open", "partial", "unknown"]:
         self.judged.append(words)
         longer = bool(words) and any(sentence.startswith(f"{words} ") for sentence in self.sentences)
         if words in self.sentences:

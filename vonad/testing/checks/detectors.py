@@ -107,6 +107,7 @@ async def check_turn_detector(
     sentences: Sentences = Sentences(),  # noqa: B008  (frozen)
     whole: Sequence[str] = (),
     begun: Sequence[str] = (),
+    language: str = "en",
 ) -> None:
     """An open detector, with what may be said.
 
@@ -118,10 +119,13 @@ async def check_turn_detector(
     streams(detector, "TurnDetector")
 
     def judged(words: str) -> str:
-        answer = detector.judge(words, sentences=sentences)
+        answer = detector.judge(words, sentences=sentences, language=language)
         known = ("complete", "open", "partial", "unknown")
         promise(answer in known, f"{who} answers one of {', '.join(known)}: got {answer!r} for {words!r}")
-        promise(detector.judge(words, sentences=sentences) == answer, f"{who} judges the same words alike: {words!r}")
+        promise(
+            detector.judge(words, sentences=sentences, language=language) == answer,
+            f"{who} judges the same words alike: {words!r}",
+        )
         return answer
 
     async with nothing_left(who):
@@ -135,7 +139,7 @@ async def check_turn_detector(
         for words in begun:
             promise(judged(words) in {"partial", "open"}, f"{who} finds {words!r} unfinished: got {judged(words)}")
         for words in (*whole, *begun, "colourless green ideas"):
-            quick(lambda said=words: detector.judge(said, sentences=sentences), who)  # type: ignore[misc]  # a default
+            quick(lambda said=words: detector.judge(said, sentences=sentences, language=language), who)  # type: ignore[misc]  # a default
 
 
 async def check_wake_word_detector(
