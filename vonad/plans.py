@@ -85,7 +85,8 @@ def _skills(own: Satellite) -> tuple[str, ...] | None:
 def _endpointing(defaults: SessionDefaults, own: Satellite, wanted: str | None) -> Endpointing:
     """A preset, with what was set instead of it; no pause of a sentence's middle is shorter than one behind it."""
     preset = PATIENCE[wanted or own.endpointing or defaults.endpointing]
-    silence_s = preset.silence_s if wanted else own.silence_s or defaults.silence_s or preset.silence_s
+    general = None if own.endpointing else defaults.silence_s  # a satellite's preset is closer to it than a default
+    silence_s = preset.silence_s if wanted else own.silence_s or general or preset.silence_s
     return Endpointing(
         complete_s=min(preset.complete_s, silence_s),
         silence_s=silence_s,

@@ -305,7 +305,7 @@ class Satellite(Table):
     follow_up: FollowUp | None = Field(default=None, description="Instead of [session] follow_up.", examples=["never"])
     style: SatelliteStyle | None = Field(default=None, description="How replies sound there.")
     endpointing: Patience | None = Field(
-        default=None, description="Instead of [session] endpointing.", examples=["relaxed"]
+        default=None, description="Instead of [session] endpointing and silence_s.", examples=["relaxed"]
     )
     silence_s: float | None = Field(
         default=None, ge=0.1, le=10, description="Instead of [session] silence_s.", examples=[0.8]
