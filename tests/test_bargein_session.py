@@ -273,3 +273,37 @@ async def test_a_reply_that_is_done_can_no_longer_be_interrupted() -> None:
         story.dialogue.emit(Overheard(story.turn, "turn on the lamp"), ReplyDone(story.turn))
         await settle()
         assert story.told("interruption") == []
+
+
+async def test_who_is_speaking_when_a_reply_ends_by_itself_is_listened_to_without_a_follow_up() -> None:
+    async with replying() as story:
+        await story.hear(*[speech(0.02)] * 15)
+        story.line.release()
+        await settle()
+        assert story.session.state == "listening"
+        await story.hear(*[speech(0.02)] * 35, *[quiet(0.02)] * 40)
+        assert captured_s(story.dialogue.heard) == pytest.approx(1.7, abs=0.2)
+        await story.understood("turn on the lamp", "It is on.")
+        assert story.dialogue.told[-1] == "say turn on the lamp"
+        assert story.outcomes == ["completed", "completed"]
+
+
+async def test_a_noise_when_a_reply_ends_by_itself_is_not_apologised_for() -> None:
+    async with replying() as story:
+        await story.hear(*[speech(0.02)] * 15)
+        story.line.release()
+        await settle()
+        await story.hear(*[quiet(0.02)] * 40)
+        await story.understood("")
+        assert story.session.state == "idle"
+        assert story.backend.spoken == []
+
+
+async def test_who_was_overheard_to_repeat_the_reply_is_not_listened_to_when_it_ends() -> None:
+    async with replying() as story:
+        await story.hear(*[speech(0.02)] * 15)
+        story.dialogue.emit(Overheard(story.turn, "shining on"))
+        await settle()
+        story.line.release()
+        await settle()
+        assert story.session.state == "idle"

@@ -92,6 +92,11 @@ class BargeIn:
         """Whether the reply is quieter because somebody may be interrupting it."""
         return self._ducked
 
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody is in the middle of what may be an interruption."""
+        return self._ducked and not self._ours and self._quiet_s < PHRASE_S
+
     def opened(self, turn: Turn, detector: VoiceActivityDetector | None) -> None:
         """A reply begins to be made, or to play. detector: tells speech from noise; without one words alone decide."""
         line = self._floor.line

@@ -279,7 +279,7 @@ class Course:
         if turn.source == "follow_up" and self.barge_in.echo.own(text, self._floor.last_reply, after_s=since_s):
             turn.transcript = None
             return True
-        if turn.barged == "stop_word" and not text:
+        if turn.barged in {"stop_word", "unsure"} and not text:
             return True
         return bool(turn.barged or turn.source == "follow_up") and self.barge_in.stops(text)
 
@@ -316,11 +316,14 @@ class Course:
             self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
         trigger = Trigger.PLAYBACK_FINISHED if self._floor.state is State.SPEAKING else Trigger.REPLY_SILENT
         self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
-        own = self.own_turns
-        own.reopen = follow_up or (turn.source == "say" and own.reopen)
-        if follow_up and not len(self.mouth.announcements) and not self.fallback.due:
+        own, wanted = self.own_turns, follow_up or self.barge_in.speaking
+        own.reopen = wanted or (turn.source == "say" and own.reopen)
+        if wanted and not len(self.mouth.announcements) and not self.fallback.due:
             own.reopen = False
-            self.listen(trigger, "follow_up", past=self.barge_in.closed())
+            past = self.barge_in.closed()
+            self.listen(trigger, "follow_up", past=past)
+            if past and self._floor.turn is not None:
+                self._floor.turn.barged = "unsure"
         else:
             self._floor.machine.fire(trigger, State.IDLE)
             self.go_on()

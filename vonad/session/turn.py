@@ -58,7 +58,8 @@ class Turn:
     quiet:          a skill did what was asked and has nothing to say to it.
     prompt:         what the backend is asked in place of words of the user's; nobody hears or keeps it.
     audio_gap:      some of the sound of the user's words was lost on the way.
-    barged:         what interrupted the reply before it: speech or stop_word; empty: it began in quiet.
+    barged:         what interrupted the reply before it: speech or stop_word; unsure: the reply ended before that was
+                    known; empty: it began in quiet.
     resaid:         its words are the beginning of the next turn's: it was no exchange.
     orphaned:       the backend that asked for its skills is gone: the house says what came of them.
     skill_budget_s: the longest of the times its skills may take.
