@@ -36,6 +36,7 @@ class Course:
     overtaken: told that there is a backend, for an open turn or none; whether a wake has taken the place of all that
                was to be done with it, by this trigger.
     begun:     told when the turn has begun that the session opened for.
+    woken_at:  monotonic time of the explicit wake that the next opening of the microphone is due to.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Course:
         self.overtaken: Callable[[Turn | None, Trigger], bool] = lambda turn, trigger: False
         self.begun: Callable[[], None] = lambda: None
         self._only_says = floor.plan.purpose == "say"
+        self.woken_at: float | None = None
 
     def begin(self, trigger: Trigger) -> None:
         """What the session was opened for."""
@@ -153,7 +155,9 @@ class Course:
         self._dropped = floor.line.dropped if floor.line is not None else 0
         floor.machine.fire(trigger, State.LISTENING)
         floor.started(turn)
-        self.microphone.open(turn, captured, known_until=known_until)
+        woken_at, self.woken_at = self.woken_at, None
+        woken_at = woken_at if past is None and source == "voice" else None
+        self.microphone.open(turn, captured, known_until=known_until, woken_at=woken_at)
         self.mouth.cue("wake", turn)
         self.fallback.rest()
 

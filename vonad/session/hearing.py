@@ -65,7 +65,7 @@ class Hearing:
         self._window = window
         self._pushed = 0
         self._judged = 0
-        self._in_speech = False
+        self._in_speech = self._doubtful = False
         self._run = 0
         self._speech_end = 0
         self._verdict: Verdict | None = None
@@ -108,10 +108,19 @@ class Hearing:
             self._judged += self._window
             self._count(probability, frame)
 
+    def woken(self) -> None:
+        """What was heard so far was captured before anybody was asked to speak: speech that is over is believed to be
+        meant once there are words in it, and nobody has been quiet until now."""
+        self._no_speech += self._judged
+        if self.spoke and not self._in_speech:
+            self.spoke, self._doubtful = False, True
+
     def told(self, verdict: Verdict | None, *, again: bool = False) -> None:
         """The words so far have come, or come again; None: there are none. They cover no more than was pushed."""
         self._verdict = verdict
         self._worded = self._pushed
+        if self._doubtful and verdict is not None:
+            self.spoke, self._doubtful = True, False
         if not again:
             self._changed = self._pushed
 

@@ -58,6 +58,7 @@ class Microphone:
         self._last_at = 0.0
         self._said: list[Frame] = []
         self._said_until = self._known_until = 0.0
+        self._woken = False
         self._kept = len(floor.plan.backends) > 1
         self._room = 0
 
@@ -84,17 +85,20 @@ class Microphone:
         """The sound of the turn that was heard last, to the end of its speech; nothing where nobody measures that."""
         return tuple(frame for frame in self._said if frame.at < self._said_until)
 
-    def open(self, turn: Turn, pre_roll: Iterable[Frame], *, known_until: float = 0.0) -> None:
+    def open(
+        self, turn: Turn, pre_roll: Iterable[Frame], *, known_until: float = 0.0, woken_at: float | None = None
+    ) -> None:
         """Hear this turn, beginning with what was captured before.
 
         known_until: up to here, in monotonic seconds, no quiet ends the turn: somebody has spoken on behind it.
+        woken_at:    nor up to here, when somebody asked for this turn: what was said before may have been for others.
         """
         endpointing = self._floor.plan.endpointing
         detector = self.detector
         self._hearing = None if detector is None else Hearing(detector.stream(), detector.window, endpointing)
         self._words = self._considered = ""
         self._verdict = None
-        self._known_until = known_until
+        self._known_until, self._woken = max(known_until, woken_at or 0.0), woken_at is not None
         self._began, self._last_at = False, turn.started_at
         said = self._said = [] if self._hearing is None else self._hearing.sound
         captured: deque[Frame] = deque()
@@ -180,12 +184,12 @@ class Microphone:
     async def _take_up(self, turn: Turn) -> None:
         floor = self._floor
         await floor.begin(turn)
+        while self._early and self._early[0].at <= self._known_until and floor.turn is turn:
+            await self._recall(self._early.popleft())
+        if self._woken and self._hearing is not None and floor.turn is turn:
+            self._hearing.woken()
         while self._early and floor.turn is turn and floor.state is State.LISTENING:
-            frame = self._early.popleft()
-            if frame.at <= self._known_until:
-                await self._recall(frame)
-            else:
-                await self._hear(turn, frame)
+            await self._hear(turn, self._early.popleft())
         if floor.turn is turn and floor.state is State.LISTENING:
             self._early = None
 

@@ -23,7 +23,7 @@ from vonad.session.lamp import Lamp
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
 from vonad.session.turn import Turn
-from vonad.session.wakes import Wakes
+from vonad.session.wakes import Wakes, asked_at
 from vonad.session.watch import RESTING
 from vonad.transport import Line
 
@@ -221,6 +221,7 @@ class Session:
         """What the first turn is due to; to be told before `run`."""
         self._lamp.opened_by = wake
         self._wakes.opened_by = wake
+        self._course.woken_at = asked_at(wake)
 
     def admits(self, wake: Wake) -> bool:
         """Whether `listen`, or for a wake with text `preempt`, can lead to something."""

@@ -54,6 +54,7 @@ class Wakes:
             return
 
         def listen(trigger: Trigger) -> None:
+            course.woken_at = asked_at(wake)
             course.listen(trigger, "voice", follow_up=follow_up)
             self._mark(wake)
 
@@ -116,3 +117,8 @@ class Wakes:
             turn.endpoint = "cancelled"
         turn.heard = course.mouth.silence()
         self._floor.finish(turn, turn.outcome or "superseded")
+
+
+def asked_at(wake: Wake | None) -> float | None:
+    """Monotonic time at which somebody asked; what was said before a wake word is known not to be meant for us."""
+    return wake.at if wake is not None and wake.explicit else None
