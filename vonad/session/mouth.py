@@ -39,6 +39,7 @@ class Mouth:
         self._voice = HouseVoice(floor)
         self._utterance: Utterance | None = None
         self._trouble = ""
+        self._ringing = ""
 
     @property
     def sounded(self) -> bool:
@@ -81,8 +82,8 @@ class Mouth:
 
     @property
     def spoken(self) -> str:
-        """What of the open turn's reply has begun to sound."""
-        return self._utterance.spoken if self._utterance is not None else ""
+        """What of the open turn's reply has begun to sound; when it is over, it rings on until something else does."""
+        return self._utterance.spoken if self._utterance is not None else self._ringing
 
     def duck(self, *, on: bool) -> None:
         """Speak more quietly, or loud again."""
@@ -103,7 +104,7 @@ class Mouth:
             return None
         if self._utterance is None:
             utterance = Utterance(floor.line, turn.number, floor.clock, lambda: self._first_sound(turn))
-            self._utterance = utterance
+            self._utterance, self._ringing = utterance, ""
             floor.spawn(self._play(turn, utterance), "playback")
         return self._utterance
 
@@ -125,7 +126,7 @@ class Mouth:
     def silence(self, *, but: str = "\n") -> str:
         """Take away the right to speak, stop what is done for the turn but for tasks of this name; what was heard."""
         floor = self._floor
-        utterance, self._utterance = self._utterance, None
+        utterance, self._utterance, self._ringing = self._utterance, None, ""
         floor.cancel_turn_tasks(but=but)
         floor.drop_timer("stalled")
         if floor.turn is not None:
@@ -269,7 +270,7 @@ class Mouth:
         if self._utterance is not utterance:
             return
         turn.heard = heard
-        self._utterance = None
+        self._utterance, self._ringing = None, utterance.spoken
         floor.drop_timer("stalled")
         if utterance.sounded:
             floor.mark(turn, "playback_finished")

@@ -114,8 +114,8 @@ class Session:
 
     @property
     def speaking_text(self) -> str:
-        """What it is saying just now."""
-        return self._course.mouth.spoken if self.state is State.SPEAKING else ""
+        """What it is saying just now, or has just said."""
+        return self._course.mouth.spoken if self.state in ANSWERING else ""
 
     def view(self) -> SessionView:
         """A snapshot."""
