@@ -79,3 +79,8 @@ def test_a_murmur_below_the_threshold_begins_no_speech() -> None:
     for _ in range(40):
         subject.push(window)
     assert not subject.spoke
+
+
+def test_nobody_who_speaks_is_no_speech_however_short_a_turn_may_be() -> None:
+    reason, after = feed(hearing(maximum_s=2.0), *[quiet(0.1)] * 30)
+    assert (reason, after) == ("no_speech", pytest.approx(2.0, abs=0.11))

@@ -134,7 +134,9 @@ class Hearing:
                 return "semantic"
         elif not self.spoke and self._judged >= self._no_speech:
             return "no_speech"
-        return "max_length" if self._judged >= self._maximum else None
+        if self._judged >= self._maximum:
+            return "max_length" if self.spoke else "no_speech"
+        return None
 
     @property
     def _whole(self) -> bool:
