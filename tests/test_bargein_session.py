@@ -307,3 +307,21 @@ async def test_who_was_overheard_to_repeat_the_reply_is_not_listened_to_when_it_
         story.line.release()
         await settle()
         assert story.session.state == "idle"
+
+
+async def test_whoever_is_told_of_an_interruption_hears_that_when_the_line_is_being_cleared_already() -> None:
+    async with replying() as story:
+        seen: list[int] = []
+
+        async def watch() -> None:
+            with story.session._means.publish.__self__.subscribe() as events:  # type: ignore[attr-defined]
+                async for event in events:
+                    if event.data.get("state") == "interrupted":
+                        seen.append(story.line.clears)
+
+        watching = asyncio.create_task(watch())
+        await settle()
+        story.session.stop()
+        await settle()
+        watching.cancel()
+        assert seen == [1]
