@@ -39,7 +39,7 @@ class Bridge(Component[Settings], Backend):
         self.capabilities = BackendCapabilities(
             overhears=bool(settings.stt),
             prepares=bool(settings.agent),
-            fills=bool(settings.tts and settings.fillers),
+            fills=bool(settings.tts and settings.fillers != []),
             context_injection=bool(settings.agent),
             style_conditioning=bool(settings.tts),
             structured_output=bool(settings.agent),

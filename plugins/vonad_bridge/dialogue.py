@@ -135,7 +135,7 @@ class BridgeDialogue(Dialogue):
         self._overhearing.put(frame)
 
     async def fill(self) -> None:
-        fillers = self._cascade.settings.fillers
+        fillers = self._cascade.settings.bridging(self._brief.language)
         if not fillers or not self._brief.aloud or (self._filling is not None and not self._filling.done()):
             return
         text = fillers[self._fillers % len(fillers)]

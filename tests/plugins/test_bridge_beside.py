@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from vonad_bridge.dialogue import CONTEXT
+from vonad_bridge.settings import Settings
 
 from tests.plugins.bridge_house import DOWN, PASSING, Brain, Historian, Throat, talk
 from vonad import (
@@ -203,3 +204,9 @@ async def test_vona_backend_capabilities_the_bridge_can_what_its_engines_can(tmp
     async with talk(tmp_path, fillers=[]) as story:
         assert not story.bridge.capabilities.fills
         assert not story.bridge.capabilities.summarises
+
+
+def test_fillers_are_in_the_language_of_the_satellite_unless_they_are_set() -> None:
+    assert Settings().bridging("de-AT") == ("Einen Moment.", "Mal sehen.")
+    assert Settings().bridging("xx") == ("One moment.", "Let me see.")
+    assert Settings(fillers=["Hm."]).bridging("de") == ["Hm."]
