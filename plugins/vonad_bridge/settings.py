@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vonad import Host
 
-
 FILLERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "en": ("One moment.", "Let me see."),

@@ -16,8 +16,8 @@ from vonad.session.contact import RAISED
 from vonad.session.echo import Echo
 from vonad.session.floor import Floor
 from vonad.session.mouth import Mouth
+from vonad.session.remark import Remark
 from vonad.session.turn import Turn
-from vonad.session.words import words
 
 SPEECH_ON = 0.5
 SPEECH_OFF = 0.35
@@ -60,8 +60,7 @@ class BargeIn:
         self.echo = Echo(rules.margin_db)
         self.went_on = False
         self._rules = rules
-        self._stop_words = tuple(words(phrase) for phrase in rules.stop_words)
-        self._back_channels = tuple(words(phrase) for phrase in rules.back_channels)
+        self._remark = Remark(rules, lambda text: self.echo.own(text, mouth.spoken))
         self._floor = floor
         self._mouth = mouth
         self._interrupt = interrupt
@@ -70,10 +69,6 @@ class BargeIn:
         self._window_s = 0.0
         self._frames: deque[Frame] = deque()
         self._frames_s = 0.0
-        self._words: tuple[str, ...] = ()
-        self._past_words: tuple[str, ...] = ()
-        self._said: tuple[str, ...] = ()
-        self._ours = self._meant = False
         self._in_speech = False
         self._ducked = False
         self._going_on = False
@@ -95,7 +90,7 @@ class BargeIn:
     @property
     def speaking(self) -> bool:
         """Whether somebody is in the middle of what may be an interruption."""
-        return self._ducked and not self._ours and self._quiet_s < PHRASE_S
+        return self._ducked and not self._remark.ours and self._quiet_s < PHRASE_S
 
     def opened(self, turn: Turn, detector: VoiceActivityDetector | None) -> None:
         """A reply begins to be made, or to play. detector: tells speech from noise; without one words alone decide."""
@@ -110,7 +105,7 @@ class BargeIn:
             self.echo.anew()
         else:
             self.echo = Echo(self._rules.margin_db)  # it is measured anew, so that a wrong measure cannot last
-        self._words = ()
+        self._remark.begin()
         self._in_speech = self._attended = False
         self._faint_s = 0.0
         self._keep_only(0.0)
@@ -160,22 +155,20 @@ class BargeIn:
         """Words so far."""
         if self._turn is None:
             return
-        if self._activity is None and words(text) != self._words:
+        remark = self._remark
+        if self._activity is None and not self._ducked:
+            remark.anew()
+        if remark.heard(text) and self._activity is None:
             self._quiet_s = 0.0
-            self._suspect()
-        self._words = words(text)
-        self._understand()
+            self._duck()
         if self._ducked:
             self._judge()
-        elif self._attended and not self._ours and self._stopped:
+        elif self._attended and not remark.ours and remark.stopped:
             self._break_in("stop_word")
 
     def stops(self, text: str) -> bool:
         """Whether somebody who said this wants nothing but quiet."""
-        said = words(text)
-        return any(_find(said, stop) for stop in self._stop_words) and not _without(
-            said, self._stop_words + self._back_channels
-        )
+        return self._remark.stops(text)
 
     # Speech
 
@@ -192,7 +185,7 @@ class BargeIn:
             self._wait(self._window_s)
             self._attend()
             return
-        if self._quiet_s >= PHRASE_S and not self._meant:
+        if self._quiet_s >= PHRASE_S and not self._remark.meant:
             self._keep_only(PRE_ROLL_S + ONSET_S)
         if self._quiet_s > GAP_S:
             self._speech_s = 0.0
@@ -210,7 +203,7 @@ class BargeIn:
         if not self._floor.capabilities.overhears and self._mouth.into_ms <= ECHO_S * 1000:
             self.echo.measure(frame.samples)
             return False
-        return self._meant or self.echo.louder(frame.samples)
+        return self._remark.meant or self.echo.louder(frame.samples)
 
     @property
     def _goes_on(self) -> bool:
@@ -231,15 +224,17 @@ class BargeIn:
         if not self._attended and self._faint_s >= ONSET_S:
             self._attended = True
             if not self._ducked:
-                self._past_words = self._words
-                self._understand()
+                self._remark.anew()
 
     def _suspect(self) -> None:
         if not self._ducked:
-            self._ducked = True
             if not self._attended:
-                self._past_words = self._words
-            self._understand()
+                self._remark.anew()
+            self._duck()
+
+    def _duck(self) -> None:
+        if not self._ducked:
+            self._ducked = True
             self._mouth.duck(on=True)
 
     def _resume(self) -> None:
@@ -253,45 +248,33 @@ class BargeIn:
         self._speech_s = self._longest_s = 0.0
         self._quiet_s = PHRASE_S
         self._going_on = False
-        self._said, self._ours, self._meant = (), False, False
+        self._remark.forget()
         self.echo.forget()
 
     # Words
 
-    def _understand(self) -> None:
-        """What of the words is new, whether it is our own, and whether it does more than agree."""
-        past = len(self._past_words)
-        self._said = self._words[past:] if self._words[:past] == self._past_words else self._words
-        self._ours = self.echo.own(" ".join(self._said), self._mouth.spoken)
-        self._meant = not self._ours and bool(_without(self._said, self._back_channels))
-
     def _judge(self) -> None:
-        rules = self._rules
-        enough_words = len(self._said) >= rules.words
+        rules, remark = self._rules, self._remark
+        enough_words = len(remark.said) >= rules.words
         enough_speech = self._longest_s >= rules.speech_s
         overhears = self._floor.capabilities.overhears
-        agrees = bool(self._said) and not self._meant
-        if overhears and self._ours:
+        if overhears and remark.ours:
             if enough_words:
                 self.echo.was_ours()
-                self._past_words = self._words
+                remark.anew()
                 self._resume()
-        elif overhears and self._stopped:
+        elif overhears and remark.stopped:
             self._break_in("stop_word")
-        elif not overhears or (self._going_on and not agrees):
+        elif not overhears or (self._going_on and not remark.agrees):
             if enough_speech:
                 self._break_in("speech")
-        elif self._meant:
+        elif remark.meant:
             both = enough_words and (enough_speech or self._activity is None)
             if both or (rules.need == "any" and (enough_words or enough_speech)):
                 self._break_in("speech")
-        if self._frames_s >= LONGEST_S or (self._longest_s >= WORDLESS_S and not self._said):
+        if self._frames_s >= LONGEST_S or (self._longest_s >= WORDLESS_S and not remark.said):
             self._mouth.duck(on=False)
         self._keep_only(LONGEST_S)
-
-    @property
-    def _stopped(self) -> bool:
-        return any(_find(self._said, stop) for stop in self._stop_words)
 
     def _break_in(self, source: str) -> None:
         self.went_on = self._going_on and source == "speech"
@@ -309,21 +292,3 @@ class BargeIn:
     def _keep_only(self, seconds: float) -> None:
         while self._frames and self._frames_s - self._frames[0].seconds >= seconds:
             self._frames_s -= self._frames.popleft().seconds
-
-
-def _find(said: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
-    """Whether a phrase occurs in what was said."""
-    length = len(phrase)
-    return length > 0 and any(said[at : at + length] == phrase for at in range(len(said) - length + 1))
-
-
-def _without(said: tuple[str, ...], phrases: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
-    """What was said but for these phrases."""
-    left: list[str] = []
-    at = 0
-    while at < len(said):
-        found = max((len(phrase) for phrase in phrases if said[at : at + len(phrase)] == phrase), default=0)
-        if not found:
-            left.append(said[at])
-        at += found or 1
-    return tuple(left)
