@@ -121,7 +121,7 @@ async def test_beluga_interruption_blank_text_never_interrupts(need: str) -> Non
 
 
 @pytest.mark.parametrize("need", ["all", "any"])
-@pytest.mark.parametrize("text", ["okay", "Mhm.", "yeah yeah okay", "uh huh, right", "I see"])
+@pytest.mark.parametrize("text", ["okay", "Mhm.", "mm-hmm", "M-hm", "yeah yeah okay", "uh huh, right", "I see"])
 async def test_back_channels_never_interrupt(text: str, need: str) -> None:
     reply = Reply(need=need)
     await reply.hear(speech(0.9))

@@ -46,6 +46,7 @@ class Brief:
     aloud:   whether replies are to be spoken; a session of text wants none of the sound.
     rewrite: every sentence of a reply passes through it before it is spoken or shown.
     spend:   to be told of the tokens each model call took; raises budget_exceeded when the turn's are used up.
+    interjections: what may be said while a reply plays, besides what may be said in a turn.
     """
 
     session_id: str
@@ -55,6 +56,7 @@ class Brief:
     style: Style = field(default_factory=Style)
     rewrite: Callable[[str], str] = str
     spend: Callable[[int], None] = field(default=lambda tokens: None)
+    interjections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from vonad.errors import VonadError
+from vonad.interjections import BACK_CHANNELS, STOP_WORDS
 
 SATELLITE_ID = re.compile(r"[a-z0-9_-]{1,64}")
 """What satellites are called."""
@@ -128,20 +129,8 @@ class BargeIn:
     words: int = 3
     speech_s: float = 0.5
     need: Literal["all", "any"] = "all"
-    stop_words: tuple[str, ...] = ("stop", "wait", "cancel", "quiet", "enough", "shut up", "never mind")
-    back_channels: tuple[str, ...] = (
-        "okay",
-        "ok",
-        "mhm",
-        "uh huh",
-        "yeah",
-        "yes",
-        "right",
-        "i see",
-        "hm",
-        "aha",
-        "sure",
-    )
+    stop_words: tuple[str, ...] = STOP_WORDS["en"]
+    back_channels: tuple[str, ...] = BACK_CHANNELS["en"]
     resume_s: float = 2.0
     margin_db: float = 6.0
 

@@ -1,6 +1,9 @@
 """Plans: what a session will be, by the wake first, then its satellite's table, then the defaults."""
 
+from collections.abc import Mapping
+
 from vonad.errors import VonadError
+from vonad.interjections import BACK_CHANNELS, STOP_WORDS, in_language
 from vonad.plan import AS_SET, PATIENCE, BargeIn, Budget, Endpointing, Overrides, Plan, Purpose, Style, Wake
 from vonad.settings import Settings
 from vonad.settings.tables import Satellite, SessionDefaults
@@ -36,12 +39,13 @@ def plan_session(
     wanted = overrides.greeting if overrides.greeting is not None else own.greeting
     greeting = defaults.greeting if wanted is None else wanted
     barge_in = defaults.barge_in if own.barge_in is None else own.barge_in
+    language = own.language or settings.node.language
     follow_up = overrides.follow_up
     habit = own.follow_up or defaults.follow_up
     return Plan(
         satellite=satellite,
         backends=(overrides.backend,) if overrides.backend else tuple(own.backends or defaults.backends),
-        language=own.language or settings.node.language,
+        language=language,
         purpose=purpose,
         text=text,
         follow_up=habit if follow_up is None else "always" if follow_up else "never",
@@ -51,6 +55,10 @@ def plan_session(
             words=defaults.barge_in_words,
             speech_s=defaults.barge_in_speech_s,
             need=defaults.barge_in_need,
+            stop_words=_said(defaults.barge_in_stop_words, STOP_WORDS, language),
+            back_channels=_said(defaults.barge_in_back_channels, BACK_CHANNELS, language),
+            resume_s=defaults.barge_in_resume_s,
+            margin_db=defaults.barge_in_margin_db,
         ),
         budget=overrides.budget or _budget(defaults, own),
         preemptive=defaults.preemptive,
@@ -62,6 +70,10 @@ def plan_session(
         skills=_skills(own) if overrides.skills is None else overrides.skills,
         style=overrides.style or (Style() if own.style is None else Style(**own.style.model_dump(exclude_none=True))),
     )
+
+
+def _said(own: list[str] | None, known: Mapping[str, tuple[str, ...]], language: str) -> tuple[str, ...]:
+    return tuple(own) if own is not None else in_language(known, language)
 
 
 def _check(overrides: Overrides) -> None:

@@ -15,8 +15,10 @@ from vonad import (
     Output,
     Reply,
     ReplyFailed,
+    Sentence,
     Sentences,
     SkillRequest,
+    SkillSentences,
     VonadError,
     closing,
 )
@@ -131,7 +133,8 @@ class BridgeDialogue(Dialogue):
         if self._overhearing is None or self._overhearing.over:
             self._stop_overhearing()
             self._overhearing = Overhearing(self._cascade.host.clock)
-            self._overhearing.task = self._spawn(self._recognition().overhear(self._overhearing), "overhears")
+            ears = self._recognition(self._asides(self._turn.sentences))
+            self._overhearing.task = self._spawn(ears.overhear(self._overhearing), "overhears")
         self._overhearing.put(frame)
 
     async def fill(self) -> None:
@@ -191,8 +194,14 @@ class BridgeDialogue(Dialogue):
             self._overhearing.task.cancel()
         self._overhearing = None
 
-    def _recognition(self) -> Recognition:
-        return Recognition(self._cascade, self._out, self._turn.number, self._brief.language, self._turn.sentences)
+    def _recognition(self, sentences: Sentences | None = None) -> Recognition:
+        said = self._turn.sentences if sentences is None else sentences
+        return Recognition(self._cascade, self._out, self._turn.number, self._brief.language, said)
+
+    def _asides(self, sentences: Sentences) -> Sentences:
+        """What may be said while a reply plays: a recogniser of sentences hears nothing else."""
+        said = tuple(Sentence(text) for text in self._brief.interjections)
+        return Sentences((*sentences.skills, SkillSentences("interjections", said))) if said else sentences
 
     def _spawn(self, work: Coroutine[object, object, None], what: str) -> asyncio.Task[None]:
         return self._group.create_task(work, name=f"bridge of session {self._brief.session_id} {what}")

@@ -55,6 +55,7 @@ class Ear(SpeechToText):
         self.failure = failure
         self.failures = list(failures)
         self.seconds = 0.0
+        self.asked: list[Sentences] = []
         self.began = 0
         self.closed = 0
 
@@ -62,6 +63,7 @@ class Ear(SpeechToText):
         self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
     ) -> AsyncIterator[Heard]:
         self.began += 1
+        self.asked.append(sentences)
         try:
             async for frame in frames:
                 self.seconds += frame.seconds

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from tests.plugins.bridge_house import DOWN, Brain, Ear, talk
-from vonad import Brief, Dialogue, Reply, ReplyDone, Sentences, Transcript
+from vonad import Brief, Dialogue, Reply, ReplyDone, Sentence, Sentences, SkillSentences, Transcript
 from vonad.testing import settle, speech
 
 
@@ -150,3 +150,21 @@ async def test_who_goes_on_while_the_words_before_are_still_recognised_is_overhe
         await settle()
         await story.clock.advance(0.6)
         assert float(story.overheard()[-1]) >= 1.5
+
+
+async def test_interjections_are_listened_for_while_a_reply_plays_and_not_in_a_turn(tmp_path: Path) -> None:
+    ear = Ear("stop")
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        brief = Brief(session_id="s2", satellite="bath", language="en", aloud=True, interjections=("shut up", "mm-hmm"))
+        async with story.bridge.open(brief) as bath:
+            await bath.begin(1, sentences=TIME, history=())
+            await bath.hear(speech(0.1))
+            await settle()
+            await bath.overhear(speech(0.1))
+            await settle()
+    turn, aside = ear.asked
+    assert turn == TIME
+    assert [sentence.template for _, sentence in aside] == ["what time is it", "shut up", "mm-hmm"]
+
+
+TIME = Sentences((SkillSentences("clock", (Sentence("what time is it"),)),))

@@ -194,6 +194,7 @@ class Session:
             style=self.plan.style,
             rewrite=lambda text: self._means.policy.reply(text, self.view),
             spend=self._floor.spend,
+            interjections=self.plan.barge_in.stop_words + self.plan.barge_in.back_channels,
         )
 
     def _failed(self, error: VonadError) -> None:

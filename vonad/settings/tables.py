@@ -14,6 +14,7 @@ Name = Annotated[str, StringConstraints(pattern=f"^{SATELLITE_ID.pattern}$")]
 """What satellites, components and nodes may be called."""
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
+_Interjection = Annotated[str, StringConstraints(pattern=r"^\p{L}[\p{L} '-]{0,39}$")]
 _Language = Annotated[str, StringConstraints(pattern="^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
 _TopicPrefix = Annotated[str, StringConstraints(pattern="^[^/+#$\\x00]+(/[^/+#\\x00]+)*$")]
 _File = Annotated[Path, Field(strict=False)]  # strictly, a Path could not be written as text
@@ -152,6 +153,24 @@ class SessionDefaults(Table):
     barge_in_speech_s: float = Field(default=0.5, ge=0, le=10, description="Seconds of speech that interrupt a reply.")
     barge_in_need: Literal["all", "any"] = Field(
         default="all", description="Whether words and seconds are both needed, or any of them."
+    )
+    barge_in_stop_words: list[_Interjection] | None = Field(
+        default=None,
+        max_length=32,
+        description="Words that interrupt a reply at once, each alone, instead of those of the language.",
+        examples=[["stop", "wait", "shut up"]],
+    )
+    barge_in_back_channels: list[_Interjection] | None = Field(
+        default=None,
+        max_length=32,
+        description="Words that never interrupt a reply, instead of those of the language.",
+        examples=[["okay", "mhm", "I see"]],
+    )
+    barge_in_resume_s: float = Field(
+        default=2, ge=0.2, le=10, description="Seconds after which a reply is loud again that nobody has interrupted."
+    )
+    barge_in_margin_db: float = Field(
+        default=6, ge=0, le=40, description="How much louder than its own echo a satellite must hear somebody, in dB."
     )
     filler: Filling = Field(
         default="none",
