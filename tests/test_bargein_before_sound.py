@@ -62,7 +62,7 @@ async def test_who_goes_on_right_after_the_endpoint_is_heard_whole(
         ]
         story.line.release()
         await settle()
-        assert story.outcomes == ["interrupted", "completed"]
+        assert story.outcomes == ["superseded", "completed"]
 
 
 async def test_the_first_part_is_no_exchange_of_its_own() -> None:

@@ -7,7 +7,7 @@ import pytest
 from vonad.engine import VoiceActivity
 from vonad.frame import Frame, Samples, silence
 from vonad.plan import Endpointing
-from vonad.session.hearing import Hearing
+from vonad.session.hearing import REMEMBERED, Hearing
 from vonad.testing import LoudnessDetector, quiet, speech
 
 
@@ -84,3 +84,12 @@ def test_a_murmur_below_the_threshold_begins_no_speech() -> None:
 def test_nobody_who_speaks_is_no_speech_however_short_a_turn_may_be() -> None:
     reason, after = feed(hearing(maximum_s=2.0), *[quiet(0.1)] * 30)
     assert (reason, after) == ("no_speech", pytest.approx(2.0, abs=0.11))
+
+
+def test_the_sound_of_a_turn_is_kept_only_where_somebody_may_go_on_later() -> None:
+    detector = LoudnessDetector()
+    frames = [speech(0.02)] * 200
+    for keeps, kept in ((False, REMEMBERED), (True, 200)):
+        subject = Hearing(detector.stream(), detector.window, Endpointing(), keeps=keeps)
+        feed(subject, *frames)
+        assert len(subject.sound) == kept

@@ -1,5 +1,7 @@
 """Hearing: tells when the user's turn is over, from the voice activity in it. Timers count samples, not seconds."""
 
+from collections import deque
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -52,13 +54,13 @@ BLOCK = 160
 class Hearing:
     """One turn's ear. Push every captured frame; it answers with the reason once the turn is over.
 
-    sound:         every frame so far.
+    sound:         the last frames; all of them if `keeps`.
     spoke:         whether there has been speech.
     speech_end_at: monotonic capture time of the end of the last speech.
     """
 
-    def __init__(self, activity: VoiceActivity, window: int, endpointing: Endpointing) -> None:
-        self.sound: list[Frame] = []
+    def __init__(self, activity: VoiceActivity, window: int, endpointing: Endpointing, *, keeps: bool = False) -> None:
+        self.sound: deque[Frame] = deque(maxlen=None if keeps else REMEMBERED)
         self.spoke = False
         self.speech_end_at = 0.0
         self._activity = activity
@@ -183,7 +185,8 @@ class Hearing:
 
     def _sound(self, *, but: int = 0) -> Samples:
         """The last seconds, without so many samples at their end."""
-        sound = np.concatenate([frame.samples for frame in self.sound[-REMEMBERED:]])
+        recent = islice(self.sound, max(0, len(self.sound) - REMEMBERED), None)
+        sound = np.concatenate([frame.samples for frame in recent])
         end = len(sound) - but
         return sound[max(0, end - round(REMEMBERED_S * CAPTURE_RATE)) : end]
 

@@ -64,7 +64,7 @@ class Interruption:
         played_ms = self._mouth.played_ms
         turn.heard = self._mouth.silence() or turn.heard
         if not turn.heard_out:  # else only its follow-up is cut short
-            turn.outcome = "superseded" if source == "wake" else "interrupted"
+            turn.outcome = "superseded" if source == "wake" or turn.resaid else "interrupted"
         turn.outcome = turn.ending("interrupted")
         self._then = then
         floor.metrics.interruptions += 1

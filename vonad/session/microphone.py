@@ -56,7 +56,7 @@ class Microphone:
         self._captured: deque[Frame] = deque()
         self._began = False
         self._last_at = 0.0
-        self._said: list[Frame] = []
+        self._said: deque[Frame] = deque()
         self._said_until = self._known_until = 0.0
         self._woken = False
         self._kept = len(floor.plan.backends) > 1
@@ -95,12 +95,16 @@ class Microphone:
         """
         endpointing = self._floor.plan.endpointing
         detector = self.detector
-        self._hearing = None if detector is None else Hearing(detector.stream(), detector.window, endpointing)
+        line = self._floor.line
+        keeps = line is not None and line.capabilities.full_duplex  # who goes on later is heard from the beginning
+        self._hearing = (
+            None if detector is None else Hearing(detector.stream(), detector.window, endpointing, keeps=keeps)
+        )
         self._words = self._considered = ""
         self._verdict = None
         self._known_until, self._woken = max(known_until, woken_at or 0.0), woken_at is not None
         self._began, self._last_at = False, turn.started_at
-        said = self._said = [] if self._hearing is None else self._hearing.sound
+        said = self._said = self._hearing.sound if keeps and self._hearing is not None else deque()
         captured: deque[Frame] = deque()
         self._captured = captured
         self._room = round(endpointing.maximum_s * CAPTURE_RATE)
@@ -262,7 +266,7 @@ class Microphone:
     @property
     def _heard_at(self) -> float:
         """Monotonic time of the last frame; at first of the turn's beginning."""
-        heard = self._hearing.sound if self._hearing is not None else []
+        heard = self._hearing.sound if self._hearing is not None else ()
         return max(self._last_at, heard[-1].at) if heard else self._last_at
 
     def _silent_until(self, turn: Turn) -> float:
