@@ -1,5 +1,6 @@
 """Barge-in before the first sound: somebody goes on speaking where the words only seemed to have ended."""
 
+import asyncio
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -10,9 +11,11 @@ from tests.plugins.fake_host import FakeHost
 from tests.test_bargein_session import OVERHEARS, REPLY, captured_s, say
 from tests.test_filler import Dig
 from vonad.backend import BackendCapabilities, EndOfSpeech, Overheard, SpeechStarted
+from vonad.ear import Ear
 from vonad.frame import Frame
 from vonad.host import NoSettings
 from vonad.plan import PATIENCE, Plan
+from vonad.session.session import Session
 from vonad.testing import ScriptedLine, quiet, settle, speech
 
 
@@ -180,3 +183,23 @@ async def test_a_filler_can_be_interrupted_by_voice() -> None:
         await story.hear(*[speech(0.02)] * 30)
         assert story.session.state == "listening"
         assert story.told("interruption")[0].data["played_ms"] == 0
+
+
+async def test_the_ear_hands_on_who_goes_on_and_loses_no_frame() -> None:
+    room = full_duplex()
+    ear = Ear(room, pre_roll_s=0.5, detector=None, detected=lambda found: None)
+
+    def take(session: Session) -> None:
+        session._course._past = ear.past
+        ear.session = session
+
+    async with conversation(capabilities=OVERHEARS, line=room, before=take) as story:
+        running = asyncio.create_task(ear.run())
+        for frame in [*[speech(0.02)] * 50, *[quiet(0.02)] * 48, *[speech(0.02)] * 40]:
+            room.captured.put(Frame(frame.samples, 16_000, story.clock.monotonic()))
+            await settle()
+            await story.clock.advance(frame.seconds)
+        await settle()
+        assert story.session.state == "listening"
+        assert loud_s(story.dialogue.heard) == pytest.approx(1.8, abs=0.01)
+        running.cancel()
