@@ -54,9 +54,11 @@ class Judged(ScriptedTurnDetector):
         super().__init__(*sentences)
         self.judged: list[str] = []
 
-    def judge(self, words: str, *, sentences: Sentences) -> Literal["complete", "open", "partial", "unknown"]:
+    def judge(
+        self, words: str, *, sentences: Sentences, language: str
+    ) -> Literal["complete", "open", "partial", "unknown"]:
         self.judged.append(words)
-        return super().judge(words, sentences=sentences)
+        return super().judge(words, sentences=sentences, language=language)
 
 
 def providers(**engines: object) -> ModuleType:

@@ -356,7 +356,7 @@ GOES_ON = Sentences(
     ],
 )
 async def test_a_sentence_is_over_where_no_more_than_padding_may_follow_and_the_same_is_done(detector, words, verdict):
-    assert detector.judge(words, sentences=GOES_ON) == verdict
+    assert detector.judge(words, sentences=GOES_ON, language="en") == verdict
 
 
 @pytest.mark.parametrize(
