@@ -5,7 +5,7 @@ import pytest
 from tests.conversation import Conversation, conversation
 from vonad.backend import Transcript
 from vonad.frame import Frame
-from vonad.plan import Wake
+from vonad.plan import Plan, Wake
 from vonad.session.session import Session
 from vonad.testing import quiet, settle, speech
 
@@ -71,3 +71,13 @@ async def test_what_follows_a_wake_word_is_meant_though_it_was_over_before_the_s
         await wait(story, 0.5)
         assert story.session.turn is not None
         assert story.session.turn.endpoint == "silence"
+
+
+async def test_it_is_the_same_for_a_wake_of_a_session_that_is_open_already() -> None:
+    async with conversation(plan=Plan(satellite="desk", backends=("scripted",), purpose="idle")) as story:
+        await story.clock.advance(5)
+        woken(speech(0.3), quiet(0.2))(story.session)
+        story.session.listen(Wake(satellite="desk", source="mqtt", at=story.clock.monotonic()))
+        await settle()
+        await wait(story, 3.0)
+        assert story.session.state == "listening"
