@@ -219,6 +219,7 @@ async def test_vona_close_reasons_plugin_unloaded_when_its_satellite_s_transport
         await home.until("session.closed")
         assert reasons(home) == ["plugin_unloaded"]
         assert [event.data["outcome"] for event in home.told("turn.ended")] == ["interrupted"]
+        await home.until("satellite.offline")
         assert home.house.satellites() == [], "nobody keeps the line of a transport that is gone"
 
 
