@@ -157,6 +157,7 @@ class Course:
         floor.started(turn)
         woken_at, self.woken_at = self.woken_at, None
         woken_at = woken_at if past is None and source == "voice" else None
+        self.mouth.prepare(turn)
         self.microphone.open(turn, captured, known_until=known_until, woken_at=woken_at)
         self.mouth.cue("wake", turn)
         self.fallback.rest()

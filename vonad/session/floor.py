@@ -164,13 +164,16 @@ class Floor:
 
     # Doing
 
-    def spawn(self, work: Coroutine[object, object, None], name: str, *, outlives_turn: bool = False) -> None:
+    def spawn(
+        self, work: Coroutine[object, object, None], name: str, *, outlives_turn: bool = False
+    ) -> asyncio.Task[None]:
         """Do something alongside; it is cancelled with its turn unless it outlives it."""
         task = self.group.create_task(self._guarded(work), name=f"session {self.session_id} {name}")
         tasks = self._tasks if outlives_turn else self._turn_tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         task.add_done_callback(lambda _: work.close())  # cancelled before it began, it would never have been awaited
+        return task
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
         try:

@@ -38,6 +38,7 @@ class Mouth:
         self._over = over
         self._voice = HouseVoice(floor)
         self._utterance: Utterance | None = None
+        self._ready: Utterance | None = None
         self._trouble = ""
         self._ringing = ""
 
@@ -97,15 +98,20 @@ class Mouth:
 
     # The reply
 
+    def prepare(self, turn: Turn) -> None:
+        """Lay the way to the line while the user speaks: later it would cost the reply time."""
+        line = self._floor.line
+        if line is not None:
+            utterance = self._ready = Utterance(line, turn.number, self._floor.clock, lambda: self._first_sound(turn))
+            playback = self._floor.spawn(self._play(turn, utterance), "playback")
+            turn.ended.add_done_callback(lambda _: playback.cancel())
+
     def speech(self, turn: Turn) -> Utterance | None:
         """Where this turn's sound goes; None in a session of text."""
-        floor = self._floor
-        if floor.line is None:
-            return None
-        if self._utterance is None:
-            utterance = Utterance(floor.line, turn.number, floor.clock, lambda: self._first_sound(turn))
-            self._utterance, self._ringing = utterance, ""
-            floor.spawn(self._play(turn, utterance), "playback")
+        if self._utterance is None and self._floor.line is not None:
+            if self._ready is None or self._ready.turn != turn.number:
+                self.prepare(turn)
+            self._utterance, self._ready, self._ringing = self._ready, None, ""
         return self._utterance
 
     async def complete(self, turn: Turn) -> None:
@@ -126,7 +132,7 @@ class Mouth:
     def silence(self, *, but: str = "\n") -> str:
         """Take away the right to speak, stop what is done for the turn but for tasks of this name; what was heard."""
         floor = self._floor
-        utterance, self._utterance, self._ringing = self._utterance, None, ""
+        utterance, self._utterance, self._ready, self._ringing = self._utterance, None, None, ""
         floor.cancel_turn_tasks(but=but)
         floor.drop_timer("stalled")
         if floor.turn is not None:

@@ -71,7 +71,7 @@ class Utterance:
         self._bridging = False
         self._sentences: list[_Sentence] = []
         self._begun_at: float | None = None
-        self._played_before = line.played
+        self._played_before = 0.0
         self._finished = False
 
     async def put(self, frame: Frame) -> None:
@@ -108,10 +108,10 @@ class Utterance:
         """Seconds of it that have been heard."""
         if self._finished:
             return self.pushed_s
-        if self._line.capabilities.position:
-            played = self._line.played - self._played_before
-        elif self._begun_at is None:
+        if self._begun_at is None:
             played = 0.0
+        elif self._line.capabilities.position:
+            played = self._line.played - self._played_before
         else:
             played = self._clock.monotonic() - self._begun_at
         pushed = self.pushed_s
@@ -194,7 +194,7 @@ class Utterance:
         if not count:
             return
         if self._begun_at is None:
-            self._begun_at = self._clock.monotonic()
+            self._begun_at, self._played_before = self._clock.monotonic(), self._line.played
         if not self._volume.full:
             frame = Frame(self._volume.scale(frame.samples), frame.rate, frame.at, frame.turn, frame.filler)
         await self._line.play(frame)
