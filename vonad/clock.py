@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol
 
-SOON_S = 0.001
-"""Longer than a reply takes from its last word to its first sound; nobody who looks on would notice."""
+SOON_S = 0.003
+"""Longer than a reply takes from its last word to its first sound, which the loop may count from a little earlier than
+now; nobody who looks on would notice."""
 
 
 class Timer(Protocol):
@@ -38,6 +39,12 @@ class Clock(ABC):
     def soon(self, callback: Callable[[], None]) -> None:
         """Call `callback` once on the event loop, when what is going on there now is likely to have been done."""
         self.call_later(SOON_S, callback)
+
+    async def lull(self) -> None:
+        """Wait until what is going on is likely to have been done: whatever nobody waits for can be done then."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.soon(lambda: None if done.done() else done.set_result(None))
+        await done
 
     async def sleep(self, delay: float) -> None:
         """Wait `delay` seconds."""

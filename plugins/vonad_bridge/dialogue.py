@@ -185,7 +185,7 @@ class BridgeDialogue(Dialogue):
         self._answer = None
 
     def _stop_listening(self) -> None:
-        if self._listening is not None:
+        if self._listening is not None and self._utterance is not None and not self._utterance.understood:
             self._listening.cancel()
         self._listening = self._utterance = None
 

@@ -70,6 +70,8 @@ class Recognition:
                         await self._out.put(Transcript(self._turn, text.text))
                     elif text.text:
                         await self._out.put(Transcript(self._turn, text.text, final=True))
+                        utterance.understood = True
+                        await self._cascade.host.clock.lull()  # the engine can be given back later, the user waits
                         return True
         return False
 
@@ -125,9 +127,13 @@ class Recognition:
 
 
 class Utterance:
-    """What the user says in one turn: heard while it arrives, and again from its beginning by the next recogniser."""
+    """What the user says in one turn: heard while it arrives, and again from its beginning by the next recogniser.
+
+    understood: the final words are out.
+    """
 
     def __init__(self) -> None:
+        self.understood = False
         self._frames: list[Frame] = []
         self._reader: Mailbox[Frame] | None = None
         self._closed = False
