@@ -268,5 +268,7 @@ class Sessions:
 
 def _announces(session: Session, turn: int | None) -> bool:
     """Whether this turn is an announcement: nobody uses a session by being told something."""
-    of_it = (known for known in (session.turn, session.last) if known is not None and known.number == turn)
-    return any(known.source == "say" for known in of_it)
+    known = session.turn
+    if known is None or known.number != turn:
+        known = session.last
+    return known is not None and known.number == turn and known.source == "say"

@@ -236,7 +236,7 @@ class Answer:
     def _push(self, *replies: Reply) -> None:
         """Unless it was stopped: a task that was told to end may get to run once more before it does."""
         if not self._stopped:
-            self.sounding = self.sounding or any(isinstance(reply, Frame) for reply in replies)
+            self.sounding = self.sounding or Frame in map(type, replies)
             self._out.push(*replies)
 
 
