@@ -10,7 +10,6 @@ from vonad.clock import Timer
 from vonad.engine import Exchange
 from vonad.errors import VonadError
 from vonad.events import Event
-from vonad.history import TurnRecord
 from vonad.plan import Budget, Plan, SessionView
 from vonad.sentences import Sentences
 from vonad.session.budget import TurnBudget
@@ -265,23 +264,7 @@ class Floor:
         self.metrics.count(turn, outcome)
         if (turn.said or turn.heard) and not turn.resaid:
             self.exchanges = remember(self.exchanges, Exchange(turn.said, turn.heard), CONTEXT_TURNS)
-        committed = self.means.journal.turn_ended(
-            turn.id,
-            TurnRecord(
-                outcome=outcome,
-                transcript=turn.transcript,
-                user_text=turn.user_text,
-                generated_text=turn.reply,
-                heard_text=turn.heard,
-                backend=turn.backend or self.backend,
-                stages=dict(turn.stages),
-                first_audio_ms=turn.first_audio_ms,
-                endpoint=turn.endpoint,
-                audio_gap=turn.audio_gap,
-                usage=dict(turn.usage) if turn.usage else None,
-                degraded=turn.backend != self.plan.backends[0],
-            ),
-        )
+        committed = self.means.journal.turn_ended(turn.id, turn.record(self.plan.backends[0]))
         self.turn_over()
         self.spawn(self._publish_end(turn, outcome, committed), f"{END_OF_TURN} {turn.number}", outlives_turn=True)
 
@@ -292,23 +275,7 @@ class Floor:
         except TimeoutError:
             log.warning("turn %s: the history did not confirm it within %g s", turn.id, self.means.limits.store_s)
         stored = committed.done() and committed.result()
-        self.tell(
-            "turn.ended",
-            {
-                "turn_id": turn.id,
-                "outcome": outcome,
-                "generated_text": turn.reply,
-                "heard_text": turn.heard,
-                "stages": dict(turn.stages),
-                "first_audio_ms": turn.first_audio_ms,
-                "endpoint": turn.endpoint,
-                "audio_gap": turn.audio_gap,
-                "backend": turn.backend or self.backend,
-                "degraded": (turn.backend or self.backend) != self.plan.backends[0],
-                "stored": stored,
-            },
-            turn=turn.number,
-        )
+        self.tell("turn.ended", turn.told(self.plan.backends[0], stored=stored), turn=turn.number)
         if not turn.ended.done():
             turn.ended.set_result(outcome)
 

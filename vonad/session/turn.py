@@ -7,6 +7,7 @@ from typing import Literal
 
 from vonad.engine import Outcome as SkillOutcome
 from vonad.errors import VonadError
+from vonad.history import TurnRecord
 from vonad.output import Fit, OutputSchema
 from vonad.session.budget import TurnBudget
 
@@ -131,3 +132,36 @@ class Turn:
             return None
         self.stages[stage] = round((at - self.started_at) * 1000, 1)
         return self.stages[stage]
+
+    def record(self, planned: str) -> TurnRecord:
+        """What the history keeps of it, once it is over. planned: the backend that should have answered."""
+        return TurnRecord(
+            outcome=self.outcome or "failed",
+            transcript=self.transcript,
+            user_text=self.user_text,
+            generated_text=self.reply,
+            heard_text=self.heard,
+            backend=self.backend,
+            stages=dict(self.stages),
+            first_audio_ms=self.first_audio_ms,
+            endpoint=self.endpoint,
+            audio_gap=self.audio_gap,
+            usage=dict(self.usage) if self.usage else None,
+            degraded=self.backend != planned,
+        )
+
+    def told(self, planned: str, *, stored: bool) -> dict[str, object]:
+        """What is published of its end. planned: as in `record`; stored: whether it is in the history."""
+        return {
+            "turn_id": self.id,
+            "outcome": self.outcome,
+            "generated_text": self.reply,
+            "heard_text": self.heard,
+            "stages": dict(self.stages),
+            "first_audio_ms": self.first_audio_ms,
+            "endpoint": self.endpoint,
+            "audio_gap": self.audio_gap,
+            "backend": self.backend,
+            "degraded": self.backend != planned,
+            "stored": stored,
+        }
