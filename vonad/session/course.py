@@ -76,6 +76,7 @@ class Course:
             floor, self.chain, self.mouth, ready=self.detectors.ready, bound=self._bound, close=close
         )
         self.resumption.again = self.fallback.rest
+        self.resumption.overtaken = lambda turn: self.overtaken(turn, Trigger.BOUND)
         self.interruption = Interruption(
             floor,
             self.mouth,

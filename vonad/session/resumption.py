@@ -17,8 +17,10 @@ SPOKEN = frozenset({"voice", "follow_up"})
 class Resumption:
     """Keeps what is said while there is no backend.
 
-    again:   told when the turn goes on, though the next backend may have been lost before it did.
-    keeping: what is captured belongs here, and not yet to the microphone.
+    again:     told when the turn goes on, though the next backend may have been lost before it did.
+    overtaken: asked once the next backend has been told of the turn: whether a wake has taken its place meanwhile.
+    replayed:  whether it has been told of it, and the microphone is not open again yet.
+    keeping:   what is captured belongs here, and not yet to the microphone.
     """
 
     def __init__(self, floor: Floor, microphone: Microphone, answer: Answer) -> None:
@@ -26,6 +28,8 @@ class Resumption:
         self._microphone = microphone
         self._answer = answer
         self.again: Callable[[], object] = lambda: None
+        self.overtaken: Callable[[Turn], bool] = lambda turn: False
+        self.replayed = False
         self._missed: deque[Frame] | None = None
 
     @property
@@ -69,7 +73,8 @@ class Resumption:
         try:
             await floor.begin(turn)
             await self._replay()
-            if floor.turn is not turn or floor.state is not State.FALLING_BACK:
+            self.replayed = True
+            if floor.turn is not turn or floor.state is not State.FALLING_BACK or self.overtaken(turn):
                 return
             self._microphone.resume()
             floor.machine.fire(Trigger.BOUND, State.LISTENING)
@@ -77,6 +82,7 @@ class Resumption:
                 await self._microphone.hear(self._missed.popleft())
             self.again()
         finally:
+            self.replayed = False
             if floor.state is not State.FALLING_BACK:
                 self.forget()
 

@@ -66,7 +66,7 @@ class Wakes:
         instead = self._floor.state is State.LISTENING and turn is not None
 
         def take(trigger: Trigger) -> None:
-            course.take_text(trigger, text, instead=instead)
+            course.take_text(trigger, text, instead=instead or course.resumption.replayed)
             self._mark(wake)
 
         if instead and turn is not None:

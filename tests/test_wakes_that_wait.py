@@ -1,0 +1,77 @@
+"""Wakes that wait for a backend: the next one does what they want, or they are told that nobody does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.conversation import FAILURE, conversation
+from vonad.backend import Brief, Dialogue
+from vonad.engine import Exchange
+from vonad.plan import Plan, Wake
+from vonad.sentences import Sentences
+from vonad.testing import ScriptedBackend, ScriptedDialogue, settle, speech
+
+THREE = Plan(satellite="desk", backends=("scripted", "second", "third"))
+
+
+class Taking(ScriptedDialogue):
+    """Takes a turn up when it may."""
+
+    may: asyncio.Event
+
+    async def begin(self, turn: int, *, sentences: Sentences, history: tuple[Exchange, ...]) -> None:
+        await self.may.wait()
+        await super().begin(turn, sentences=sentences, history=history)
+
+
+class SlowToBegin(ScriptedBackend):
+    """Opens at once, but takes its time with the turn that is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = asyncio.Event()
+
+    @asynccontextmanager
+    async def open(self, brief: Brief) -> AsyncIterator[Dialogue]:
+        dialogue = Taking(brief, self.capabilities)
+        dialogue.may = self.may
+        self._dialogues.append(dialogue)
+        yield dialogue
+
+
+def wake(**more: object) -> Wake:
+    return Wake(**{"satellite": "desk", "source": "mqtt", "at": 0.0, **more})  # type: ignore[arg-type]
+
+
+async def test_a_text_that_comes_while_the_next_backend_is_told_what_was_said_is_what_it_answers() -> None:
+    slow, third = SlowToBegin(), ScriptedBackend()
+    async with conversation(plan=THREE, others={"second": slow, "third": third}) as story:
+        await story.hear(*[speech(0.1)] * 5)
+        story.dialogue.emit(FAILURE)
+        await settle()
+        assert (story.session.state, story.session.view().backend) == ("falling_back", "second")
+        story.session.preempt("unlock the door", wake(text="unlock the door"))
+        slow.may.set()
+        await settle()
+        assert story.states == ["listening", "falling_back", "processing"]
+        assert story.outcomes == ["superseded"]
+        assert slow.dialogue.told == ["begin 1", "interrupt", "begin 2", "say unlock the door"]
+
+
+async def test_what_a_wake_wanted_long_ago_is_not_done_by_the_backend_after_the_next() -> None:
+    slow, third = SlowToBegin(), ScriptedBackend()
+    async with conversation(plan=THREE, others={"second": slow, "third": third}) as story:
+        await story.hear(*[speech(0.1)] * 5)
+        story.dialogue.emit(FAILURE)
+        await settle()
+        story.session.preempt("unlock the door", wake(text="unlock the door"))
+        slow.may.set()
+        await settle()
+        story.session.stop()
+        await story.clock.advance(2)
+        assert story.session.state == "idle"
+        slow.dialogue.emit(FAILURE)
+        await settle()
+        assert story.session.view().backend == "third"
+        assert [said for said in third.dialogue.told if said.startswith("say")] == []
+        assert story.session.state == "idle"
