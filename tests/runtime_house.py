@@ -13,11 +13,12 @@ from tests.conversation import Hooks
 from vonad.backend import ReplyDone, ReplyText
 from vonad.bus import Bus
 from vonad.directories import Directories
+from vonad.engine import WakeWordDetector
 from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.frame import Frame
 from vonad.history import open_journal
-from vonad.host import Host, NoSettings
+from vonad.host import Host, NoSettings, Role
 from vonad.identity import NodeIdentity
 from vonad.plan import Wake
 from vonad.plugins.offer import Group, Offer
@@ -73,7 +74,7 @@ class ScriptedPlugins:
                 kind=key[1],
                 factory=_factory(part),
                 settings=NoSettings,
-                role="vad" if key[0] == "engines" else None,
+                role=_role(part) if key[0] == "engines" else None,
                 plugin="scripted",
             )
             for key, part in parts.items()
@@ -91,6 +92,10 @@ class ScriptedPlugins:
     def register_policy(self, policy: object) -> None:
         assert isinstance(policy, DefaultPolicy)
         self.hook.own, self.hook.plan, self.hook.risk = policy, policy.plan_session, policy.risk
+
+
+def _role(engine: object) -> Role:
+    return "wake" if isinstance(engine, WakeWordDetector) else "vad"
 
 
 def _factory(part: object) -> Callable[[BaseModel, Host], object]:

@@ -25,6 +25,7 @@ class Ear:
     detected: told of each wake word, after the past up to its end has been forgotten.
     stop:     finds the stop word; fed only while the session answers.
     stopped:  told of each stop word.
+    broken:   told what a detector raised: it is not asked again, and the line goes on without it.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Ear:
         detected: Callable[[Detection], None],
         stop: WakeStream | None = None,
         stopped: Callable[[Detection], None] = lambda found: None,
+        broken: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         self.session: Session | None = None
         self._line = line
@@ -44,6 +46,7 @@ class Ear:
         self._detected = detected
         self._stop = stop
         self._stopped = stopped
+        self._broken = broken
         self._past: deque[Frame] = deque()
         self._past_s = 0.0
         self._resampler = Resampler(CAPTURE_RATE)
@@ -74,32 +77,38 @@ class Ear:
             self._listened = True
             await session.hear(frame)
             return
-        if self._listened:
-            self._listened = False
+        listened, self._listened = self._listened, False
+        if listened:
             self._forget()
-            if self._detector is not None:
-                self._detector.reset()
         meant = session is not None and (session.awake or session.state is State.INTERRUPTED)
         self._remember(frame, CONNECTING_S if meant else self._pre_roll_s)
         if session is not None and session.attentive:
             await session.hear(frame)  # a wake may still interrupt: what was captured before it stays known here too
+        answered, self._answered = self._answered, answering
         if self._detector is not None:
-            detection = self._detector.push(frame.samples)
+            detection = self._spot(self._detector, frame, anew=listened)
             if detection is not None:
                 self._forget()
                 self._tell(self._detected, detection)
-        if self._stop is not None:
-            self._wait_for_stop(self._stop, frame, answering=answering)
+        if self._stop is not None and answering:
+            detection = self._spot(self._stop, frame, anew=not answered)
+            if detection is not None:
+                self._tell(self._stopped, detection)
 
-    def _wait_for_stop(self, stop: WakeStream, frame: Frame, *, answering: bool) -> None:
-        if answering and not self._answered:
-            stop.reset()
-        self._answered = answering
-        if not answering:
-            return
-        detection = stop.push(frame.samples)
-        if detection is not None:
-            self._tell(self._stopped, detection)
+    def _spot(self, stream: WakeStream, frame: Frame, *, anew: bool) -> Detection | None:
+        """Whether its word is in there. anew: what it heard before is to be forgotten."""
+        try:
+            if anew:
+                stream.reset()
+            return stream.push(frame.samples)
+        except Exception as error:  # a defect of the engine's must not take the satellite off the air
+            log.debug("satellite %s: a wake word detector failed", self._line.satellite, exc_info=True)
+            if stream is self._detector:
+                self._detector = None
+            else:
+                self._stop = None
+            self._broken(error)
+            return None
 
     def _tell(self, who: Callable[[Detection], None], detection: Detection) -> None:
         """What comes of a word must not deafen the satellite: its line goes on, whatever is raised."""

@@ -190,6 +190,7 @@ class Lines:
                 detected=lambda found: self._detected(name, found),
                 stop=stop,
                 stopped=lambda found: self._stopped(name, found),
+                broken=lambda error: self._deaf(settings.wake.engine, name, error),
             )
             satellite = self._satellites[name] = Satellite(name, part.name, line, ear, WakeMachine(self._clock))
             self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
@@ -227,6 +228,12 @@ class Lines:
             if wake_words:
                 log.warning("satellite %s hears no wake word: %s", satellite, error.message)
             return None, None
+
+    def _deaf(self, engine: str, satellite: str, error: Exception) -> None:
+        """A defect of the engine's: its satellite goes on without a wake word."""
+        log.warning("satellite %s hears no wake word: %s: %s", satellite, type(error).__name__, error)
+        why = f"{type(error).__name__}: {error}"
+        self._bus.publish(Event("backend.health", {"name": f"[engines.{engine}]", "ok": False, "detail": why}))
 
     def _detected(self, satellite: str, found: Detection) -> None:
         wake = Wake(
