@@ -31,7 +31,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"session": "session", "skills": "skills", "wake": "wake"},
     {
         "runtime": "runtime admission announcing brought component_voice ear equipment lines parts plans reaper "
-        "reception roster seats sessions sounds"
+        "reception roster seats sessions sounds wake_words"
     },
     {"service": "service session_service views why"},
     {"mqtt": "mqtt", "web": "web"},

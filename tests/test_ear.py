@@ -65,11 +65,10 @@ class Room:
         self.ear = Ear(
             self.line,
             pre_roll_s=0.5,
-            detector=self.wake if wakes else None,
             detected=lambda found: self.found.append(found.phrase),
-            stop=self.stop,
             stopped=lambda found: self.found.append(found.phrase),
         )
+        self.ear.fit(self.wake if wakes else None, self.stop)
         self.ear.session = self.session  # type: ignore[assignment]  # it quacks
 
     async def hear(self, *frames: Frame) -> None:

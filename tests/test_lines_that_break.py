@@ -89,3 +89,78 @@ async def test_a_detector_that_raises_leaves_its_satellite_on_the_air(tmp_path: 
         assert home.runtime.lines.find("desk") is not None
         assert not home.told("satellite.offline")
         assert set(complaints(home)) == {f"ValueError: {how} is broken"}
+
+
+@pytest.mark.parametrize("how", ["words", "stream"])
+async def test_an_engine_that_raises_when_a_satellite_connects_costs_only_the_wake_word(
+    tmp_path: Path, how: str
+) -> None:
+    async with house(tmp_path, Spotter(how)) as home:
+        line = await home.connect()
+        await room(line)
+        assert home.runtime.lines.find("desk") is not None
+        assert await home.asked() == "accepted"
+        assert complaints(home) == [f"ValueError: {how} is broken"]
+
+
+async def test_an_engine_that_works_again_is_asked_again(tmp_path: Path) -> None:
+    engine = Spotter("push")
+    async with house(tmp_path, engine) as home:
+        line = await home.connect()
+        await room(line)
+        engine.breaks.clear()
+        await home.clock.advance(1.2)
+        await room(line, loud=True)
+        assert [event.data["phrase"] for event in home.told("wake.accepted")] == ["okay_nabu"]
+        health = [event.data["ok"] for event in home.told("backend.health") if "wakeword" in str(event.data["name"])]
+        assert health[-2:] == [False, True]
+
+
+async def test_two_satellites_of_one_name_at_once_are_one_and_one_that_is_turned_away(tmp_path: Path) -> None:
+    engine = Spotter()
+    engine.streams = 1
+    config = CONFIG.replace("desk", "hall") + '[satellites.desk]\nwake_words = ["okay_nabu"]\n'
+    async with runtime_house(tmp_path, config, parts={ENGINE: engine}) as home:
+        await home.connect("hall")
+        first, second = ScriptedLine("desk"), ScriptedLine("desk")
+        home.transport.waiting.put_nowait(first)
+        home.transport.waiting.put_nowait(second)
+        await home.clock.advance(1.1)
+        assert home.runtime.lines.get("desk").line is first
+        second.hang_up()
+        await settle()
+        assert home.runtime.lines.find("desk") is not None
+        first.hang_up()
+        await settle()
+        assert [event.satellite for event in home.told("satellite.online")] == ["hall", "desk"]
+        assert [event.satellite for event in home.told("satellite.offline")] == ["desk"]
+        assert await home.asked("hall") == "accepted"
+
+
+async def test_a_satellite_for_which_no_stream_was_free_hears_its_wake_word_once_one_is(tmp_path: Path) -> None:
+    engine = Spotter()
+    engine.streams = 1
+    config = CONFIG + '[satellites.hall]\nwake_words = ["okay_nabu"]\n'
+    async with runtime_house(tmp_path, config, parts={ENGINE: engine}) as home:
+        hall = await home.connect("hall")
+        desk = await home.connect("desk")
+        await home.clock.advance(1.1)
+        await room(desk, loud=True)
+        assert not home.told("wake.accepted")
+        hall.hang_up()
+        await home.clock.advance(3)
+        await room(desk, loud=True)
+        assert [event.satellite for event in home.told("wake.accepted")] == ["desk"]
+
+
+async def test_a_line_that_is_no_line_at_all_costs_nobody_else_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house(tmp_path, Spotter()) as home:
+        await home.connect("hall")
+        nameless = ScriptedLine()
+        monkeypatch.setattr(nameless, "satellite", None)
+        home.transport.waiting.put_nowait(nameless)
+        await settle()
+        assert "a line failed" in caplog.text
+        assert await home.asked("hall") == "accepted"

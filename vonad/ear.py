@@ -23,9 +23,8 @@ class Ear:
 
     session:  who is to be fed.
     detected: told of each wake word, after the past up to its end has been forgotten.
-    stop:     finds the stop word; fed only while the session answers.
-    stopped:  told of each stop word.
-    broken:   told what a detector raised: it is not asked again, and the line goes on without it.
+    stopped:  told of each stop word, which is waited for only while the session answers.
+    broken:   told what a detector raised: that one is not asked again.
     """
 
     def __init__(
@@ -33,20 +32,17 @@ class Ear:
         line: Line,
         *,
         pre_roll_s: float,
-        detector: WakeStream | None,
         detected: Callable[[Detection], None],
-        stop: WakeStream | None = None,
         stopped: Callable[[Detection], None] = lambda found: None,
-        broken: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         self.session: Session | None = None
         self._line = line
         self._pre_roll_s = pre_roll_s
-        self._detector = detector
+        self.broken: Callable[[Exception], None] = lambda error: None
+        self._detector: WakeStream | None = None
         self._detected = detected
-        self._stop = stop
+        self._stop: WakeStream | None = None
         self._stopped = stopped
-        self._broken = broken
         self._past: deque[Frame] = deque()
         self._past_s = 0.0
         self._resampler = Resampler(CAPTURE_RATE)
@@ -63,6 +59,10 @@ class Ear:
                 await session.hear(frame)
             else:
                 await self._take(frame)
+
+    def fit(self, detector: WakeStream | None, stop: WakeStream | None) -> None:
+        """Wait with these from now on; None: for nothing."""
+        self._detector, self._stop = detector, stop
 
     def past(self) -> tuple[Frame, ...]:
         """What was captured just before now; it is given away once."""
@@ -107,7 +107,7 @@ class Ear:
                 self._detector = None
             else:
                 self._stop = None
-            self._broken(error)
+            self.broken(error)
             return None
 
     def _tell(self, who: Callable[[Detection], None], detection: Detection) -> None:

@@ -3,33 +3,29 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from vonad.backoff import Backoff
 from vonad.bus import Bus
 from vonad.clock import Clock
 from vonad.ear import Ear
-from vonad.engine import Detection, WakeStream, WakeWordDetector
+from vonad.engine import Detection
 from vonad.errors import VonadError
 from vonad.events import Event, coarse
 from vonad.parts import Part, Parts
 from vonad.plan import SATELLITE_ID, Wake
-from vonad.plans import own_settings
 from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.words import words
 from vonad.settings import Settings
 from vonad.transport import Line, Transport
 from vonad.wake.machine import WakeMachine
+from vonad.wake_words import WakeWords
 
 log = logging.getLogger(__name__)
 
 BEGINNING = frozenset({State.CREATED, State.CONNECTING})
 """States of a session that has not done anything yet: what it is to do, its wake has told the wake machine."""
-
-STOP_WORD = "stop"
-"""What a wake word engine that knows it listens for while a session answers; vonad brings no model of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -176,64 +172,52 @@ class Lines:
 
     async def _serve_line(self, part: Part, line: Line, settings: Settings, group: asyncio.TaskGroup) -> None:
         """The spawn boundary of a line."""
+        try:
+            await self._connected(part, line, settings, group)
+        except Exception:  # a defect of the transport's costs its line, not the house
+            log.exception("%s: a line failed", part.label)
+
+    async def _connected(self, part: Part, line: Line, settings: Settings, group: asyncio.TaskGroup) -> None:
+        """Nothing is awaited before its name is taken: of two that come at once, one is turned away."""
         name = line.satellite
         if not SATELLITE_ID.fullmatch(name) or name in self._satellites:
             why = "is connected already" if name in self._satellites else "is no id: a-z 0-9 _ -, at most 64"
             log.error("%s: satellite %r was turned away: it %s", part.label, name, why)
             return
-        async with AsyncExitStack() as stack:
-            detector, stop = await self._detectors(name, settings, stack)
-            ear = Ear(
-                line,
-                pre_roll_s=settings.session.pre_roll_s,
-                detector=detector,
-                detected=lambda found: self._detected(name, found),
-                stop=stop,
-                stopped=lambda found: self._stopped(name, found),
-                broken=lambda error: self._deaf(settings.wake.engine, name, error),
-            )
-            satellite = self._satellites[name] = Satellite(name, part.name, line, ear, WakeMachine(self._clock))
+        ear = Ear(
+            line,
+            pre_roll_s=settings.session.pre_roll_s,
+            detected=lambda found: self._detected(name, found),
+            stopped=lambda found: self._stopped(name, found),
+        )
+        wake_words = WakeWords(name, ear, self._parts, settings, clock=self._clock, health=self._engine_health)
+        satellite = self._satellites[name] = Satellite(name, part.name, line, ear, WakeMachine(self._clock))
+        own = [
+            group.create_task(wake_words.run(), name=f"wake words of {name}"),
+            group.create_task(self._device_wakes(line), name=f"wakes of {name}"),
+        ]
+        reason = "it went away"
+        try:
             self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
             log.info("satellite %s is online", name)
             self._came(name)
-            own = group.create_task(self._device_wakes(line), name=f"wakes of {name}")
-            reason = "it went away"
-            try:
-                await ear.run()
-            except VonadError as error:
-                reason = error.message
-            except Exception as error:  # a defect of the transport's
-                log.exception("satellite %s failed", name)
-                reason = f"{type(error).__name__}: {error}"
-            finally:
-                own.cancel()
-                del self._satellites[name]
-                if satellite.session is not None:
-                    satellite.session.close("transport_closed")
-                self._bus.publish(Event("satellite.offline", {"reason": reason}, name))
-                log.info("satellite %s is offline: %s", name, reason)
-
-    async def _detectors(
-        self, satellite: str, settings: Settings, stack: AsyncExitStack
-    ) -> tuple[WakeStream | None, WakeStream | None]:
-        """For the wake words, and for the stop word."""
-        own = own_settings(settings, satellite).wake_words
-        wake_words = settings.wake.words if own is None else own
-        try:
-            lease = self._parts.lease(WakeWordDetector, "wake", settings.wake.engine)
-            detector = await stack.enter_async_context(lease)
-            wake = detector.stream(wake_words) if wake_words else None
-            return wake, detector.stream([STOP_WORD]) if STOP_WORD in detector.words() else None
+            await ear.run()
         except VonadError as error:
-            if wake_words:
-                log.warning("satellite %s hears no wake word: %s", satellite, error.message)
-            return None, None
+            reason = error.message
+        except Exception as error:  # a defect of the transport's
+            log.exception("satellite %s failed", name)
+            reason = f"{type(error).__name__}: {error}"
+        finally:
+            for task in own:
+                task.cancel()
+            del self._satellites[name]
+            if satellite.session is not None:
+                satellite.session.close("transport_closed")
+            self._bus.publish(Event("satellite.offline", {"reason": reason}, name))
+            log.info("satellite %s is offline: %s", name, reason)
 
-    def _deaf(self, engine: str, satellite: str, error: Exception) -> None:
-        """A defect of the engine's: its satellite goes on without a wake word."""
-        log.warning("satellite %s hears no wake word: %s: %s", satellite, type(error).__name__, error)
-        why = f"{type(error).__name__}: {error}"
-        self._bus.publish(Event("backend.health", {"name": f"[engines.{engine}]", "ok": False, "detail": why}))
+    def _engine_health(self, engine: str, why: str) -> None:
+        self._bus.publish(Event("backend.health", {"name": f"[engines.{engine}]", "ok": not why, "detail": why}))
 
     def _detected(self, satellite: str, found: Detection) -> None:
         wake = Wake(
