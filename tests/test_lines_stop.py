@@ -92,9 +92,11 @@ async def satellite(
 
     part = SimpleNamespace(name="t", label="t", component=OneLine(line), running=True, stop=asyncio.Event())
     parts = SimpleNamespace(all=lambda group: [part], lease=lease)
-    lines = Lines(parts, bus=Bus("test", clock), clock=clock, wake=wake, came=lambda name: None)  # type: ignore[arg-type]
+    settings = load(path, {}).settings
+    bus = Bus("test", clock)
+    lines = Lines(parts, settings=settings, bus=bus, clock=clock, wake=wake, came=lambda name: None)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as group:
-        lines.serve(load(path, {}).settings, group)
+        lines.serve(settings, group)
         await settle()
         lines.get("desk").take(speaker)  # type: ignore[arg-type]  # it quacks
         yield speaker, line

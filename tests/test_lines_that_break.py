@@ -164,3 +164,53 @@ async def test_a_line_that_is_no_line_at_all_costs_nobody_else_theirs(
         await settle()
         assert "a line failed" in caplog.text
         assert await home.asked("hall") == "accepted"
+
+
+# What a reload changes
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    path = folder / "vonad.toml"
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+
+
+async def test_a_reload_gives_a_satellite_that_is_connected_its_new_wake_words(tmp_path: Path) -> None:
+    engine = Spotter()
+    async with house(tmp_path, engine) as home:
+        line = await home.connect()
+        change(tmp_path, '"okay_nabu"', '"hey_jarvis"')
+        await home.house.reload()
+        await room(line, loud=True)
+        assert [event.data["phrase"] for event in home.told("wake.accepted")] == ["hey_jarvis"]
+
+
+async def test_a_satellite_that_connects_after_a_reload_goes_by_the_new_settings(tmp_path: Path) -> None:
+    async with house(tmp_path, Spotter()) as home:
+        line = await home.connect()
+        change(tmp_path, '"okay_nabu"', '"hey_jarvis"')
+        change(tmp_path, "[session]\n", "[session]\npre_roll_s = 1.5\n")
+        await home.house.reload()
+        line.hang_up()
+        await settle()
+        line = await home.connect()
+        for _ in range(20):
+            line.captured.put(quiet(0.1))
+        await settle()
+        assert sum(frame.seconds for frame in home.runtime.lines.get("desk").ear.past()) == pytest.approx(1.5, abs=0.11)
+        await room(line, loud=True)
+        assert [event.data["phrase"] for event in home.told("wake.accepted")] == ["hey_jarvis"]
+
+
+async def test_an_engine_that_was_opened_again_is_the_one_that_hears_the_wake_word(tmp_path: Path) -> None:
+    engine = Spotter()
+    async with house(tmp_path, engine) as home:
+        line = await home.connect()
+        before = len(engine.asked)
+        home.plugins.load_anew(ENGINE)
+        await home.house.reload()
+        await settle()
+        assert engine.asked[before:] == [["stop"], ["okay_nabu"]]
+        await room(line, loud=True)
+        assert await home.asked(phrase="okay_nabu") == "busy"

@@ -40,6 +40,7 @@ class Satellite:
     transport: str
     line: Line
     ear: Ear
+    wake_words: WakeWords
     machine: WakeMachine
     session: Session | None = None
     state: str = "idle"
@@ -83,12 +84,14 @@ class Lines:
         self,
         parts: Parts,
         *,
+        settings: Settings,
         bus: Bus,
         clock: Clock,
         wake: Callable[[Wake], object],
         came: Callable[[str], object],
     ) -> None:
         self._parts = parts
+        self._settings = settings
         self._bus = bus
         self._clock = clock
         self._wake = wake
@@ -118,7 +121,13 @@ class Lines:
         return f"online: {', '.join(sorted(self._satellites)) or 'none'}"
 
     def serve(self, settings: Settings, group: asyncio.TaskGroup) -> None:
-        """Take the lines of every transport that runs and is not served yet; leave those of one that has closed."""
+        """Take the lines of every transport that runs and is not served yet; leave those of one that has closed.
+
+        Satellites that stay wait for the wake words of these settings, with the engine that runs now.
+        """
+        self._settings = settings
+        for satellite in self.online:
+            satellite.wake_words.renew()
         left = [task for part, task in self._transports.values() if part.closed.is_set()]
         left += [task for task, part in self._lines.items() if part.closed.is_set()]
         for task in left:
@@ -127,7 +136,7 @@ class Lines:
             served = self._transports.get(part.name)
             if not part.running or (served is not None and served[0] is part and not served[1].done()):
                 continue
-            work = self._serve_transport(part, settings, group)
+            work = self._serve_transport(part, group)
             self._transports[part.name] = (part, group.create_task(work, name=f"transport {part.name}"))
 
     def leave(self, part: Part) -> None:
@@ -146,7 +155,7 @@ class Lines:
         for task in self._lines:
             task.cancel()
 
-    async def _serve_transport(self, part: Part, settings: Settings, group: asyncio.TaskGroup) -> None:
+    async def _serve_transport(self, part: Part, group: asyncio.TaskGroup) -> None:
         """The spawn boundary of a transport: whatever it raises, it is asked again after a pause."""
         backoff = Backoff()
         transport = part.component
@@ -154,9 +163,7 @@ class Lines:
             try:
                 async for line in transport.lines():
                     backoff.reset()
-                    task = group.create_task(
-                        self._serve_line(part, line, settings, group), name=f"line {line.satellite}"
-                    )
+                    task = group.create_task(self._serve_line(part, line, group), name=f"line {line.satellite}")
                     self._lines[task] = part
                     task.add_done_callback(self._lines.pop)
             except VonadError as error:
@@ -170,14 +177,14 @@ class Lines:
         log.warning("%s: %s", part.label, why)
         self._bus.publish(Event("backend.health", {"name": part.label, "ok": False, "detail": why}))
 
-    async def _serve_line(self, part: Part, line: Line, settings: Settings, group: asyncio.TaskGroup) -> None:
+    async def _serve_line(self, part: Part, line: Line, group: asyncio.TaskGroup) -> None:
         """The spawn boundary of a line."""
         try:
-            await self._connected(part, line, settings, group)
+            await self._connected(part, line, group)
         except Exception:  # a defect of the transport's costs its line, not the house
             log.exception("%s: a line failed", part.label)
 
-    async def _connected(self, part: Part, line: Line, settings: Settings, group: asyncio.TaskGroup) -> None:
+    async def _connected(self, part: Part, line: Line, group: asyncio.TaskGroup) -> None:
         """Nothing is awaited before its name is taken: of two that come at once, one is turned away."""
         name = line.satellite
         if not SATELLITE_ID.fullmatch(name) or name in self._satellites:
@@ -186,12 +193,15 @@ class Lines:
             return
         ear = Ear(
             line,
-            pre_roll_s=settings.session.pre_roll_s,
+            pre_roll_s=self._settings.session.pre_roll_s,
             detected=lambda found: self._detected(name, found),
             stopped=lambda found: self._stopped(name, found),
         )
-        wake_words = WakeWords(name, ear, self._parts, settings, clock=self._clock, health=self._engine_health)
-        satellite = self._satellites[name] = Satellite(name, part.name, line, ear, WakeMachine(self._clock))
+        wake_words = WakeWords(
+            name, ear, self._parts, lambda: self._settings, clock=self._clock, health=self._engine_health
+        )
+        satellite = Satellite(name, part.name, line, ear, wake_words, WakeMachine(self._clock))
+        self._satellites[name] = satellite
         own = [
             group.create_task(wake_words.run(), name=f"wake words of {name}"),
             group.create_task(self._device_wakes(line), name=f"wakes of {name}"),

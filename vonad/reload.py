@@ -17,9 +17,6 @@ log = logging.getLogger(__name__)
 FIXED = ("node", "mqtt", "web", "history", "log")
 """Tables that are read once: a change in them takes a restart."""
 
-FOR_LINES = ("engine", "words")
-"""Of [wake]: a satellite that is connected keeps what it waits for until it connects again."""
-
 
 class Reload:
     """One reload at a time."""
@@ -41,11 +38,8 @@ class Reload:
             for table in FIXED:
                 if getattr(loaded.settings, table) != getattr(self._loaded.settings, table):
                     log.warning("[%s] has changed: that takes a restart", table)
-            before, after = self._loaded.settings, loaded.settings
-            if before.policy.plugins != after.policy.plugins:
+            if loaded.settings.policy.plugins != self._loaded.settings.policy.plugins:
                 log.warning("[policy] plugins has changed: that takes a restart")
-            if any(getattr(before.wake, key) != getattr(after.wake, key) for key in FOR_LINES):
-                log.warning("[wake] has changed: satellites that are connected keep their wake words until a restart")
             self._loaded = loaded
             changed = await self._runtime.configure(loaded.settings)
             log.info("reloaded: %s", ", ".join(changed) or "nothing has changed")

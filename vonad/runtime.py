@@ -79,7 +79,7 @@ class Runtime:
         plugins.register_policy(own)
         self.announcing = Announcing(self._announce, bus=bus, journal=journal, clock=clock)
         self.sounds = Sounds(directories, clock=clock, speak=self._speak)
-        self.lines = Lines(parts, bus=bus, clock=clock, wake=self.wake, came=self.announcing.came)
+        self.lines = Lines(parts, settings=settings, bus=bus, clock=clock, wake=self.wake, came=self.announcing.came)
         self.equipment = Equipment(
             parts,
             self._policy,

@@ -25,7 +25,8 @@ PASSING = frozenset({"overload", "circuit_open"})
 class WakeWords:
     """Borrows the engine; while there is none, or it does not work, the satellite goes on without.
 
-    health: told (engine, why) when a defect of the engine's deafens the satellite, and without a why when it is over.
+    settings: those that hold now.
+    health:   told (engine, why) when a defect of the engine's deafens the satellite; no why: that is over.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class WakeWords:
         satellite: str,
         ear: Ear,
         parts: Parts,
-        settings: Settings,
+        settings: Callable[[], Settings],
         *,
         clock: Clock,
         health: Callable[[str, str], None],
@@ -47,9 +48,15 @@ class WakeWords:
         self._backoff = Backoff()
         self._again = asyncio.Event()
         self._due: Timer | None = None
+        self._engine = ""
         self._complaint = ""
         self._ill = False
         ear.broken = self._broken
+
+    def renew(self) -> None:
+        """The settings have changed, or the engine has been opened again."""
+        self._backoff.reset()
+        self._again.set()
 
     async def run(self) -> None:
         """Until it is cancelled; the spawn boundary of what is asked of the engine."""
@@ -69,10 +76,12 @@ class WakeWords:
 
     async def _wait(self) -> None:
         """With one loan."""
-        own = own_settings(self._settings, self._satellite).wake_words
-        wanted = self._settings.wake.words if own is None else own
+        settings = self._settings()
+        self._engine = settings.wake.engine
+        own = own_settings(settings, self._satellite).wake_words
+        wanted = settings.wake.words if own is None else own
         try:
-            async with self._parts.lease(WakeWordDetector, "wake", self._settings.wake.engine) as detector:
+            async with self._parts.lease(WakeWordDetector, "wake", self._engine) as detector:
                 if self._fit(detector, wanted):
                     await self._again.wait()
         except VonadError as error:
@@ -96,7 +105,7 @@ class WakeWords:
         self._complaint = ""
         if self._ill:
             self._ill = False
-            self._health(self._settings.wake.engine, "")
+            self._health(self._engine, "")
         return wake is not None or stop is not None
 
     def _broken(self, error: Exception) -> None:
@@ -105,7 +114,7 @@ class WakeWords:
         why = f"{type(error).__name__}: {error}"
         self._complain(why)
         self._ill = True
-        self._health(self._settings.wake.engine, why)
+        self._health(self._engine, why)
         self._later()
 
     def _complain(self, why: str) -> None:
