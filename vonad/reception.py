@@ -73,7 +73,8 @@ class Reception:
             return self.refuse(wake, judged)
         satellite, plan = judged
         session = satellite.session
-        opens = session is None or session.over or session.plan.backends[0] != plan.backends[0]
+        chosen = plan.backends[0] if wake.backend is not None else None
+        opens = session is None or session.over or chosen not in {None, session.plan.backends[0]}
         if session is None or opens:
             try:
                 session = self._open(plan, satellite)
