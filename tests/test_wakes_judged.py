@@ -1,8 +1,12 @@
 """Wakes as they are judged: each is accepted or refused, whatever is in it, and does no more than it asks for."""
 
+import math
+from datetime import timedelta
 from pathlib import Path
 
-from tests.runtime_house import runtime_house
+import pytest
+
+from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.plan import Overrides
 from vonad.testing import ScriptedBackend, settle, speech
 
@@ -43,3 +47,49 @@ async def test_a_reload_that_prefers_another_backend_ends_no_session_that_is_wok
         await home.house.reload()
         assert await home.asked() == "accepted"
         assert (session.state, home.runtime.sessions.open) == ("listening", [session])
+
+
+# Whatever is in it
+
+
+async def judged(home: RuntimeHouse, **more: object) -> str:
+    """What becomes of it; nothing goes on afterwards."""
+    reason = await home.asked(source="device", **more)
+    home.house.stop("desk")
+    await home.clock.advance(3)
+    return reason
+
+
+@pytest.mark.parametrize("expires_s", [1e14, 1e300, math.inf])
+async def test_a_wake_that_may_be_acted_on_for_ever_is_accepted(tmp_path: Path, expires_s: float) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        made = home.clock.now() - timedelta(seconds=1)
+        assert await judged(home, expires_s=expires_s, ts=made) == "accepted"
+
+
+async def test_a_time_without_an_offset_is_this_machine_s(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        now = home.clock.now().astimezone().replace(tzinfo=None)
+        assert await judged(home, ts=now) == "accepted"
+        assert await judged(home, ts=now - timedelta(minutes=1)) == "stale"
+
+
+async def test_what_is_no_number_passes_no_limit(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        nan = math.nan
+        assert await judged(home, phrase=NABU, score=nan) == "below_threshold"
+        assert await judged(home, phrase=NABU, score=0.95, cutoff=nan) == "below_threshold"
+        assert await judged(home, phrase=NABU, score=1.0, speaker_score=nan) == "speaker_rejected"
+        assert await judged(home, age_ms=nan) == "stale"
+        assert await judged(home, ts=home.clock.now(), expires_s=nan) == "stale"
+
+
+@pytest.mark.parametrize("more", [{"ts": "yesterday"}, {"phrase": 7}, {"id": []}])
+async def test_a_wake_that_cannot_be_judged_is_refused_as_malformed(tmp_path: Path, more: dict[str, object]) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        assert await judged(home, **more) == "malformed"
+        assert await judged(home) == "accepted"

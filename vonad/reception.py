@@ -68,7 +68,11 @@ class Reception:
 
     def wake(self, wake: Wake) -> Session | Refusal:
         """Open a satellite's microphone, or not: accepted or refused, counted, recorded, and never an exception."""
-        judged = self._judge(wake)
+        try:
+            judged = self._judge(wake)
+        except Exception as error:  # a transport's own wakes are as its plugin makes them
+            log.exception("satellite %s: a wake could not be judged", wake.satellite)
+            judged = Refusal("malformed", f"it could not be judged: {type(error).__name__}: {error}")
         if isinstance(judged, Refusal):
             return self.refuse(wake, judged)
         satellite, plan = judged

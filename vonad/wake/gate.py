@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from vonad.clock import Clock
 from vonad.plan import Refusal, Wake
@@ -82,13 +82,13 @@ class Gate:
         if wake.retained:
             return Refusal("retained", "publish wakes without retain")
         limit = wake.expires_s if wake.expires_s is not None else self._settings.max_age_s
-        if wake.age_ms is not None and wake.age_ms / 1000 > limit:
+        if wake.age_ms is not None and not wake.age_ms / 1000 <= limit:
             return Refusal("stale", f"it is {wake.age_ms / 1000:.1f} s old; {limit:g} s are allowed")
         now = self._clock.now()
         if wake.ts is None or now < UNSET_CLOCK:
             return None
-        age = now - wake.ts
-        if timedelta(seconds=-AHEAD_S) <= age <= timedelta(seconds=limit):
+        age_s = (now - wake.ts.astimezone(UTC)).total_seconds()  # one without an offset is this machine's
+        if -AHEAD_S <= age_s <= limit:
             return None
         return Refusal("stale", f"its clock says {_iso(wake.ts)}, ours says {_iso(now)}; {limit:g} s are allowed")
 
@@ -133,17 +133,20 @@ class Gate:
         return Refusal("cooldown", f"{passed:.1f} s after the last turn; wake.cooldown_s is {limit:g}")
 
     def _doubtful(self, wake: Wake, machine: WakeMachine) -> Refusal | None:
-        """Whether the detector was too unsure of the word, or of who said it. One that tells no score judged itself."""
+        """Whether the detector was too unsure of the word, or of who said it. One that tells no score judged itself.
+
+        Limits are what has to be reached: a score that is no number reaches none.
+        """
         limits, score = self._settings, wake.score
         accept = limits.accept if wake.cutoff is None else wake.cutoff
         whose = "wake.accept" if wake.cutoff is None else "the detector's own limit"
-        if score is not None and score < accept:
-            if score < limits.candidate:
+        if score is not None and not score >= accept:
+            if not score >= limits.candidate:
                 return Refusal("below_threshold", f"its score is {score:.2f}; {whose} is {accept:g}")
             if not machine.heard(_plain(wake.phrase or "")):
                 why = f"its score is {score:.2f}; {whose} is {accept:g}: less is believed if it comes again at once"
                 return Refusal("below_threshold", f"{why}, within {CONFIRM_S:g} s")
-        if wake.speaker_score is not None and wake.speaker_score < limits.speaker:
+        if wake.speaker_score is not None and not wake.speaker_score >= limits.speaker:
             why = f"the speaker's score is {wake.speaker_score:.2f}; wake.speaker is {limits.speaker:g}"
             return Refusal("speaker_rejected", why)
         return None
