@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime_house import RuntimeHouse, runtime_house
-from vonad.plan import Overrides
+from vonad.plan import Overrides, Plan, Refusal
 from vonad.testing import ScriptedBackend, settle, speech
 
 NABU = "okay_nabu"
@@ -93,3 +93,31 @@ async def test_a_wake_that_cannot_be_judged_is_refused_as_malformed(tmp_path: Pa
         await home.connect()
         assert await judged(home, **more) == "malformed"
         assert await judged(home) == "accepted"
+
+
+# What a plugin plans
+
+
+@pytest.mark.parametrize("satellite", [None, "hall"])
+async def test_a_plugin_plans_for_the_satellite_that_was_woken_and_for_no_other(
+    tmp_path: Path, satellite: str | None
+) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect("hall")
+        await home.connect("desk")
+        home.plugins.hook.plan = lambda wake: Plan(satellite=satellite, backends=("scripted",))
+        assert await home.asked() == "accepted"
+        [session] = home.runtime.sessions.open
+        assert (session.plan.satellite, session.state) == ("desk", "listening")
+        assert [view.state for view in home.house.satellites() if view.id == "desk"] == ["listening"]
+
+
+async def test_a_plugin_that_refuses_for_a_reason_nobody_knows_is_told_as_a_plugin_that_refused(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        home.plugins.hook.plan = lambda wake: Refusal("because", "it is late")
+        assert await home.asked() == "hook_denied"
+        [refused] = home.told("wake.refused")
+        assert refused.data["detail"] == "because: it is late"
+        home.plugins.hook.plan = lambda wake: Refusal("busy")
+        assert await home.asked() == "busy"

@@ -1,12 +1,29 @@
 """Plans: what a session will be, by the wake first, then its satellite's table, then the defaults."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vonad.errors import VonadError
 from vonad.interjections import BACK_CHANNELS, STOP_WORDS, in_language
-from vonad.plan import AS_SET, PATIENCE, BargeIn, Budget, Endpointing, Overrides, Plan, Purpose, Style, Wake
+from vonad.plan import (
+    AS_SET,
+    PATIENCE,
+    REFUSALS,
+    BargeIn,
+    Budget,
+    Endpointing,
+    Overrides,
+    Plan,
+    Purpose,
+    Refusal,
+    Style,
+    Wake,
+)
 from vonad.settings import Settings
 from vonad.settings.tables import Satellite, SessionDefaults
+
+FULL = frozenset({"session_limit", "overload"})
+"""Errors of a session that does not open because there are too many."""
 
 
 def own_settings(settings: Settings, satellite: str | None) -> Satellite:
@@ -23,6 +40,21 @@ def plan_wake(settings: Settings, wake: Wake) -> Plan:
         text=wake.text,
         overrides=Overrides(backend=wake.backend, follow_up=wake.follow_up),
     )
+
+
+def vetted(wake: Wake, planned: Plan | Refusal) -> Plan | Refusal:
+    """What a policy made of a wake, held to what it may decide: not for which satellite, and no reason of its own."""
+    if isinstance(planned, Plan):
+        return replace(planned, satellite=wake.satellite)
+    known = planned.reason in REFUSALS
+    return planned if known else Refusal("hook_denied", f"{planned.reason}: {planned.detail}".removesuffix(": "))
+
+
+def unopened(error: VonadError) -> Refusal:
+    """Why a wake opens no session. What has no reason of its own comes of a plan that a plugin made."""
+    if error.code in FULL:
+        return Refusal("overload", error.message)
+    return Refusal("backend_unavailable" if error.code == "backend_unavailable" else "hook_denied", error.message)
 
 
 def plan_session(

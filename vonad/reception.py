@@ -14,7 +14,7 @@ from vonad.history import Journal
 from vonad.lines import Lines, Satellite
 from vonad.output import OutputSchema
 from vonad.plan import AS_SET, SATELLITE_ID, Budget, Overrides, Plan, Purpose, Refusal, Wake
-from vonad.plans import plan_session
+from vonad.plans import plan_session, unopened, vetted
 from vonad.policy import Policy
 from vonad.session.announcement import Announcement
 from vonad.session.session import Session
@@ -24,9 +24,6 @@ from vonad.settings import Settings
 from vonad.wake.gate import Gate
 
 log = logging.getLogger(__name__)
-
-FULL = frozenset({"session_limit", "overload"})
-"""Errors of a session that does not open because there are too many."""
 
 
 class Reception:
@@ -83,7 +80,7 @@ class Reception:
             try:
                 session = self._open(plan, satellite)
             except VonadError as error:
-                return self.refuse(wake, _refusal(error))
+                return self.refuse(wake, unopened(error))
         elif not session.admits(wake):
             return self.refuse(wake, Refusal("busy", f"session {session.id} is {session.state}"))
         self._gate.admitted(wake)
@@ -138,7 +135,7 @@ class Reception:
             return refusal
         if self._stopping:
             return Refusal("overload", "the daemon is stopping")
-        plan = self._policy.plan(wake, [open_.view() for open_ in self._sessions.open])
+        plan = vetted(wake, self._policy.plan(wake, [open_.view() for open_ in self._sessions.open]))
         return plan if isinstance(plan, Refusal) else (satellite, plan)
 
     # Requests
@@ -296,10 +293,3 @@ class Reception:
         """Raises overload."""
         if self._stopping:
             raise VonadError("overload", "the daemon is stopping", op="session")
-
-
-def _refusal(error: VonadError) -> Refusal:
-    """Why a wake opens no session. What has no reason of its own comes of a plan that a plugin made."""
-    if error.code in FULL:
-        return Refusal("overload", error.message)
-    return Refusal("backend_unavailable" if error.code == "backend_unavailable" else "hook_denied", error.message)
