@@ -121,3 +121,22 @@ async def test_a_plugin_that_refuses_for_a_reason_nobody_knows_is_told_as_a_plug
         assert refused.data["detail"] == "because: it is late"
         home.plugins.hook.plan = lambda wake: Refusal("busy")
         assert await home.asked() == "busy"
+
+
+# Which satellite it is for
+
+
+@pytest.mark.parametrize("why", ["busy", "playback"])
+async def test_a_wake_word_that_its_satellite_refuses_wakes_no_other_in_earshot(tmp_path: Path, why: str) -> None:
+    async with runtime_house(tmp_path) as home:
+        line = await home.connect("desk")
+        await home.connect("hall")
+        if why == "playback":
+            line.hold()
+            home.backend.replies = lambda text: "I will ask okay Nabu for you."
+        assert await home.asked("desk", text=None if why == "busy" else "what time is it") == "accepted"
+        assert await home.asked("desk", phrase=NABU) == why
+        assert await home.asked("hall", phrase=NABU) == "duplicate"
+        await home.clock.advance(1.0)
+        assert await home.asked("hall", phrase=NABU) == "accepted"
+        line.release()

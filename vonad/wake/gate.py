@@ -22,6 +22,9 @@ REMEMBERED = 4_096
 CLAIM_S = 0.7
 """For how long a wake word belongs to the satellite that was first: others hear it later, from further away."""
 
+HEARD = frozenset({"busy", "playback"})
+"""Reasons for which a wake word is refused that was said all the same: no other satellite in earshot is meant by it."""
+
 UNSET_CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock that shows less has not been set since the machine booted: it judges nobody's time."""
 
@@ -53,12 +56,18 @@ class Gate:
             refusal = refusal or self._elsewhere(wake, machine) or self._playback(wake, machine, speaking)
             if listening:
                 refusal = refusal or Refusal("busy", f"the microphone of {wake.satellite} is open already")
+            if refusal is not None and refusal.reason in HEARD:
+                self._claim(wake)
             refusal = refusal or self._cooldown(machine) or self._doubtful(wake, machine)
         return refusal or self.rate(wake.satellite)
 
     def admitted(self, wake: Wake) -> None:
-        """It was accepted: a turn, and for a while no other satellite in earshot wakes by the same word."""
+        """It was accepted: a turn, and its satellite's."""
         self.count(wake.satellite)
+        self._claim(wake)
+
+    def _claim(self, wake: Wake) -> None:
+        """For a while no other satellite in earshot wakes by the same word."""
         while self._claims and self._clock.monotonic() - self._claims[0][0] > CLAIM_S:
             self._claims.popleft()
         if wake.phrase is not None:
