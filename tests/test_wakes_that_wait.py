@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from tests.conversation import FAILURE, conversation
+from tests.runtime_house import runtime_house
 from vonad.backend import Brief, Dialogue
 from vonad.engine import Exchange
+from vonad.errors import VonadError
 from vonad.plan import Plan, Wake
 from vonad.sentences import Sentences
 from vonad.testing import ScriptedBackend, ScriptedDialogue, settle, speech
@@ -37,6 +40,20 @@ class SlowToBegin(ScriptedBackend):
         dialogue.may = self.may
         self._dialogues.append(dialogue)
         yield dialogue
+
+
+class FailsLater(ScriptedBackend):
+    """Takes its time, and does not open after all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = asyncio.Event()
+
+    @asynccontextmanager
+    async def open(self, brief: Brief) -> AsyncIterator[Dialogue]:
+        await self.may.wait()
+        raise VonadError("backend_start_failed", "it does not open")
+        yield ScriptedDialogue(brief)
 
 
 def wake(**more: object) -> Wake:
@@ -75,3 +92,42 @@ async def test_what_a_wake_wanted_long_ago_is_not_done_by_the_backend_after_the_
         assert story.session.view().backend == "third"
         assert [said for said in third.dialogue.told if said.startswith("say")] == []
         assert story.session.state == "idle"
+
+
+async def test_who_is_accepted_while_the_last_backend_fails_to_open_is_told_that_nobody_answers(tmp_path: Path) -> None:
+    slow = FailsLater()
+    config = '[satellites.desk]\nbackends = ["scripted", "second"]\n[backends.second]\n'
+    async with runtime_house(tmp_path, config, parts={("backends", "second"): slow}) as home:
+        line = await home.connect()
+        await home.asked()
+        home.house.stop("desk")
+        await home.clock.advance(3)
+        [session] = home.runtime.sessions.open
+        session.unload("scripted")
+        await settle()
+        assert session.state == "falling_back"
+        assert await home.asked(text="turn on the lamp") == "accepted"
+        before = len(line.sound)
+        slow.may.set()
+        await home.clock.advance(4)
+        assert session.state == "closed"
+        assert len(line.sound) > before
+
+
+async def test_nobody_is_told_so_who_has_taken_the_wake_back(tmp_path: Path) -> None:
+    slow = FailsLater()
+    config = '[satellites.desk]\nbackends = ["scripted", "second"]\n[backends.second]\n'
+    async with runtime_house(tmp_path, config, parts={("backends", "second"): slow}) as home:
+        line = await home.connect()
+        await home.asked()
+        home.house.stop("desk")
+        await home.clock.advance(3)
+        [session] = home.runtime.sessions.open
+        session.unload("scripted")
+        await settle()
+        assert await home.asked(text="turn on the lamp") == "accepted"
+        assert home.house.stop("desk")
+        before = len(line.sound)
+        slow.may.set()
+        await home.clock.advance(4)
+        assert (session.state, len(line.sound)) == ("closed", before)

@@ -203,8 +203,8 @@ class Session:
         self.close(f"error({error.code})")
 
     def _close(self, reason: str, farewell: str) -> None:
-        if not self.over:
-            self._farewell = farewell
+        if not self.over:  # whoever waits for a backend waits for an answer
+            self._farewell = farewell or ("unavailable" if self._wakes.forget() else "")
         self.close(reason)
 
     def _over(self) -> None:
