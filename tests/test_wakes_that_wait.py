@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.conversation import FAILURE, conversation
 from tests.runtime_house import runtime_house
 from vonad.backend import Brief, Dialogue
@@ -131,3 +133,18 @@ async def test_nobody_is_told_so_who_has_taken_the_wake_back(tmp_path: Path) -> 
         slow.may.set()
         await home.clock.advance(4)
         assert (session.state, len(line.sound)) == ("closed", before)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_the_second_wake_says_whether_to_listen_again_also_while_the_session_opens_for_the_first(
+    tmp_path: Path, wanted: bool
+) -> None:
+    async with runtime_house(tmp_path) as home:
+        await home.connect()
+        assert home.house.wake(home.wake(follow_up=not wanted)).accepted
+        assert home.house.wake(home.wake(follow_up=wanted)).accepted
+        assert home.house.wake(home.wake()).accepted
+        await settle()
+        [session] = home.runtime.sessions.open
+        assert session.turn is not None
+        assert session.turn.follow_up is wanted

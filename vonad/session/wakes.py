@@ -24,9 +24,10 @@ class Wakes:
         self._floor = floor
         self._course = course
         self._next: tuple[Trigger, Callable[[Trigger], object]] | None = None
+        self._follow_up: bool | None = None
         self.opened_by: Wake | None = None
         course.overtaken = self._overtaken
-        course.begun = lambda: self._mark(self.opened_by)
+        course.begun = self._begun
 
     @property
     def open(self) -> bool:
@@ -49,7 +50,9 @@ class Wakes:
         course, floor = self._course, self._floor
         follow_up = wake.follow_up if wake is not None else None
         if self.open and self._next is None:
-            if floor.turn is not None and follow_up is not None:
+            if floor.turn is None:
+                self._follow_up = self._follow_up if follow_up is None else follow_up
+            elif follow_up is not None:
                 floor.turn.follow_up = follow_up
             return
 
@@ -99,6 +102,12 @@ class Wakes:
             self._make_way(turn)
         following[1](trigger)
         return True
+
+    def _begun(self) -> None:
+        """The turn that the session opened for: those who woke it again meanwhile may have had a wish for it."""
+        self._mark(self.opened_by)
+        if self._follow_up is not None and self._floor.turn is not None:
+            self._floor.turn.follow_up = self._follow_up
 
     def _mark(self, wake: Wake | None) -> None:
         """The turn that has just begun is due to this one, which came before: its time counts from there."""
