@@ -166,6 +166,15 @@ async def test_a_line_that_is_no_line_at_all_costs_nobody_else_theirs(
         assert await home.asked("hall") == "accepted"
 
 
+async def test_a_wake_word_in_the_very_first_sound_of_a_satellite_is_heard(tmp_path: Path) -> None:
+    async with house(tmp_path, Spotter()) as home:
+        line = ScriptedLine("desk")
+        line.captured.put(speech(0.1))
+        home.transport.waiting.put_nowait(line)
+        await settle()
+        assert [event.data["phrase"] for event in home.told("wake.accepted")] == ["okay_nabu"]
+
+
 # What a reload changes
 
 

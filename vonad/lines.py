@@ -211,6 +211,7 @@ class Lines:
             self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
             log.info("satellite %s is online", name)
             self._came(name)
+            await asyncio.sleep(0)  # the wake words come first: a line may bring much sound at once
             await ear.run()
         except VonadError as error:
             reason = error.message
