@@ -155,6 +155,38 @@ async def test_a_malformed_command_is_an_error_that_says_what_is_allowed(desk, l
     assert "did you mean text?" in error.data["message"] or "must be given" in error.data["message"]
 
 
+@pytest.mark.parametrize(
+    ("leaf", "payload", "known"),
+    [
+        ("say", {"text": "dinner", "priority": "high", "id": "s10"}, "s10"),
+        ("text", {"txt": "hello", "id": "t1"}, "t1"),
+        ("text", {"text": "hello", "id": 7}, None),
+        ("say", b'{"text":"dinner","id":"s10"', None),
+    ],
+)
+async def test_a_malformed_command_is_answered_by_its_id_where_that_can_be_read(desk, leaf, payload, known):
+    desk.send("desk", leaf, payload)
+    assert (await desk.event("error")).data["id"] == known
+    desk.send("desk", leaf, payload, retained=True)
+    assert (await desk.event("error")).data["id"] == known
+    desk.send("Küche", leaf, payload)
+    assert (await desk.event("error")).data["id"] == known
+
+
+async def test_a_malformed_inject_is_answered_by_its_id(desk):
+    desk.inject("s1", {"mode": "now", "source": "doorbell", "id": "i7"})
+    assert (await desk.event("error")).data["id"] == "i7"
+
+
+@pytest.mark.parametrize(
+    ("satellite", "payload"), [("desk", {"id": "a2", "follow_up": "never"}), ("Küche", {"id": "a2"})]
+)
+async def test_a_malformed_wake_is_refused_by_its_id(desk, satellite, payload):
+    desk.send(satellite, "wake", payload)
+    await desk.served()
+    assert [(refused["reason"], refused["id"]) for refused in desk.house.refused] == [("malformed", "a2")]
+
+
 @pytest.mark.parametrize("leaf", ["wake", "text", "say", "stop"])
 async def test_a_defect_behind_a_verb_does_not_silence_the_next(desk, leaf, caplog):
     desk.house.broken = ZeroDivisionError("a defect")

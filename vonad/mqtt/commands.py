@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
+from vonad.errors import VonadError
 from vonad.mqtt.payload import Fields, Surface
 from vonad.plan import ContextEvent, InjectMode, Wake
 
@@ -64,6 +65,12 @@ class Inject:
     id: str | None = None
 
 
+class _Named(Fields):
+    model_config = ConfigDict(extra="ignore")
+
+    id: Word | None = None
+
+
 class _WakeFields(Fields):
     id: Word | None = None
     phrase: Word | None = None
@@ -100,6 +107,7 @@ class _InjectFields(Fields):
     id: Word | None = None
 
 
+_ANY = Surface("MQTT", _Named)
 _WAKE = Surface("MQTT wake", _WakeFields)
 _TEXT = Surface("MQTT text", _TextFields)
 _SAY = Surface("MQTT say", _SayFields)
@@ -168,6 +176,15 @@ def decode_inject(payload: bytes) -> Inject:
 def decode_stop(payload: bytes) -> None:
     """Empty, `{}`, or any plain text such as a button sends. Raises malformed."""
     _STOP.read(payload)
+
+
+def request_id(payload: bytes) -> str | None:
+    """By what name its sender knows a request that cannot be served; None where even that cannot be read."""
+    try:
+        said = _ANY.read(payload)
+    except VonadError:
+        return None
+    return None if isinstance(said, str) else said.id
 
 
 def _some(surface: Surface[_TextFields] | Surface[_SayFields], text: str) -> str:

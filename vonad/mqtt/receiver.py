@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.mailbox import Mailbox
-from vonad.mqtt.commands import decode_inject, decode_say, decode_stop, decode_text, decode_wake
+from vonad.mqtt.commands import decode_inject, decode_say, decode_stop, decode_text, decode_wake, request_id
 from vonad.mqtt.message import Incoming
 from vonad.mqtt.topics import COMMANDS, SESSION_COMMANDS, Place, Topics, satellite_id, shown
 from vonad.plan import SATELLITE_ID
@@ -66,10 +66,11 @@ class Receiver:
         try:
             self._verbs[place.leaf](place.id, message, group)
         except VonadError as error:
-            self._failed(error, place)
+            self._failed(error, place, request_id(message.payload))
         except Exception as error:  # a defect behind a verb: the next message is served
             log.exception("MQTT %s failed", place.leaf)
-            self._failed(VonadError("internal_error", f"{type(error).__name__}: {error}"), place)
+            failure = VonadError("internal_error", f"{type(error).__name__}: {error}")
+            self._failed(failure, place, request_id(message.payload))
 
     def _place(self, message: Incoming) -> Place | None:
         """What a command is about; None for what is none. Some brokers deliver what nobody subscribed to."""
@@ -90,7 +91,13 @@ class Receiver:
             )
         except VonadError as error:
             reason = "retained" if message.retained else "malformed"
-            self._house.refuse(satellite=_named(satellite), source="mqtt", reason=reason, detail=error.message)
+            self._house.refuse(
+                satellite=_named(satellite),
+                source="mqtt",
+                reason=reason,
+                detail=error.message,
+                id=request_id(message.payload),
+            )
         else:
             self._house.wake(wake)
 
@@ -111,44 +118,40 @@ class Receiver:
         self,
         verb: Callable[[], Coroutine[None, None, object]],
         place: Place,
-        request_id: str | None,
+        asked: str | None,
         group: asyncio.TaskGroup,
     ) -> None:
+        """asked: the request's id."""
         if self._opening >= OPENING:
             why = f"{OPENING} requests are being served already: send this one again"
-            self._failed(VonadError("overload", why, op=place.leaf), place, request_id)
+            self._failed(VonadError("overload", why, op=place.leaf), place, asked)
             return
         self._opening += 1
-        group.create_task(self._serve(verb, place, request_id), name=f"mqtt-{place.leaf} {place.id:.64}")
+        group.create_task(self._serve(verb, place, asked), name=f"mqtt-{place.leaf} {place.id:.64}")
 
-    async def _serve(
-        self, verb: Callable[[], Coroutine[None, None, object]], place: Place, request_id: str | None
-    ) -> None:
+    async def _serve(self, verb: Callable[[], Coroutine[None, None, object]], place: Place, asked: str | None) -> None:
         """The boundary of one request that may take a while: a session opens for it, or a backend is told."""
         try:
             await verb()
         except VonadError as error:
-            self._failed(error, place, request_id)
+            self._failed(error, place, asked)
         except Exception as error:  # a defect behind the verb
             log.exception("MQTT %s failed", place.leaf)
-            self._failed(VonadError("internal_error", f"{type(error).__name__}: {error}"), place, request_id)
+            self._failed(VonadError("internal_error", f"{type(error).__name__}: {error}"), place, asked)
         finally:
             self._opening -= 1
 
     def _say(self, satellite: str, message: Incoming, _group: asyncio.TaskGroup) -> None:
         say = decode_say(self._live(message, "say"))
-        try:
-            self._house.say(
-                satellite_id(satellite),
-                say.text,
-                id=say.id,
-                priority=say.priority,
-                interrupt=say.interrupt,
-                preannounce=say.preannounce,
-                durable=say.durable,
-            )
-        except VonadError as error:
-            self._failed(error, Place("satellite", satellite, "say"), say.id)
+        self._house.say(
+            satellite_id(satellite),
+            say.text,
+            id=say.id,
+            priority=say.priority,
+            interrupt=say.interrupt,
+            preannounce=say.preannounce,
+            durable=say.durable,
+        )
 
     def _stop(self, satellite: str, message: Incoming, _group: asyncio.TaskGroup | None = None) -> None:
         decode_stop(self._live(message, "stop"))
@@ -185,10 +188,10 @@ class Receiver:
         except Exception:  # a defect behind a verb must not cost the connection that is being read
             log.exception("MQTT %s failed", place.leaf)
 
-    def _failed(self, error: VonadError, place: Place, request_id: str | None = None) -> None:
+    def _failed(self, error: VonadError, place: Place, asked: str | None = None) -> None:
         op = f"mqtt.{place.leaf}"
         satellite = _named(place.id) if place.area == "satellite" else None
-        self._house.error(error.code, error.message, op=op, satellite=satellite, id=request_id)
+        self._house.error(error.code, error.message, op=op, satellite=satellite, id=asked)
 
 
 def _named(satellite: str) -> str:
