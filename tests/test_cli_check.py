@@ -28,6 +28,8 @@ def test_all_problems_are_printed_with_their_lines_and_78(cli):
     assert f"{path}:2: [mqtt] prot" in ended.out
     assert "port" in ended.out
     assert f"{path}:4: " in ended.out
+    assert "[transports.desk] kind: no plugin offers a transport 'wave'; did you mean wav?" in ended.out
+    assert ended.out.endswith("3 problems\n")
     path.write_text('[transports.desk]\nkind = "wave"\n')
     ended = cli("check", "--config", str(path))
     assert ended.status == 78
@@ -62,3 +64,18 @@ def test_a_bad_configuration_is_told_by_plugins_and_run_too(cli):
         ended = cli(command, "--config", str(path))
         assert ended.status == 78
         assert f"{path}:2: [mqtt] prot" in ended.out + ended.err
+
+
+def test_a_list_with_one_bad_name_keeps_nothing_else_from_being_checked(cli):
+    path = cli.directory / "vonad.toml"
+    path.write_text(
+        '[session]\nbackends = [1]\n[policy]\nplugins = ["brige", "espeak"]\n'
+        '[engines.espeak]\nvoise = "en"\n[satellites.Desk]\nlanguage = "en"\n'
+    )
+    ended = cli("check", "--config", str(path))
+    told = ended.out.replace(f"{path}:", "").splitlines()
+    assert told[0] == "2: [session] backends[0]: must be text, in quotes, not 1"
+    assert told[1] == "4: [policy] plugins[0]: no plugin 'brige'; did you mean bridge?"
+    assert told[2] == "6: [engines.espeak] voise: unknown key; did you mean voice?"
+    assert told[3].startswith("7: [satellites.Desk]: a name here is made of a-z")
+    assert told[4:] == ["4 problems"]

@@ -48,6 +48,11 @@ class Nothing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Cascade(BaseModel):
+    stt: list[str] = ["gone"]
+    tts: list[str] = []
+
+
 @dataclass(frozen=True)
 class Offer:
     group: str
@@ -68,6 +73,7 @@ OFFERS = (
     Offer("transports", "strict", Strict),
     Offer("backends", "bridge"),
     Offer("backends", "cloud", Cloud),
+    Offer("backends", "cascade", Cascade),
     Offer("engines", "silero", role="vad"),
     Offer("engines", "microwakeword", role="wake"),
     Offer("engines", "lazy", Lazy, role="stt"),
@@ -208,3 +214,17 @@ def test_meerkat_build_options_a_skill_that_a_satellite_names_and_nobody_offers_
     [problem] = check_components(load(path, {}), OFFERS, ())
     told = "vonad.toml:2: [satellites.desk] skills[2]: no plugin offers a skill 'clok'; did you mean clock?"
     assert (problem.fatal, str(problem).endswith(told)) == (False, True)
+
+
+def test_a_plugin_that_policy_names_and_nobody_brings_is_told_once_with_the_nearest(check: Check) -> None:
+    assert check('[policy]\nplugins = ["silreo", "whisper"]\n[engines.whisper]\n') == [
+        "vonad.toml:2: [policy] plugins[0]: no plugin 'silreo'; did you mean silero?"
+    ]
+
+
+def test_the_engines_that_a_backend_names_must_be_there(check: Check) -> None:
+    assert check('[backends.cascade]\nstt = ["lazyy", "silero"]\ntts = []\n[engines.lazy]\n') == [
+        "vonad.toml:2: [backends.cascade] stt[0]: there is no [engines.lazyy]; did you mean lazy?",
+        "vonad.toml:2: [backends.cascade] stt[1]: 'silero' is an engine of another kind (vad); known here: lazy",
+    ]
+    assert check("[backends.cascade]\n") == []

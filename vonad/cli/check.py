@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vonad.cli.exits import BAD_CONFIGURATION
-from vonad.settings.problem import ConfigProblems, Problem
+from vonad.settings.problem import ConfigProblems, Problem, in_order
 
 
 def register(app: typer.Typer) -> None:
@@ -21,17 +21,17 @@ def check(
     ] = None,
 ) -> None:
     """Validate the configuration: every problem with its file and line. Exit status 78 if there are any."""
-    from vonad.cli.inspection import inspect
+    from vonad.cli.inspection import look
     from vonad.settings.component_check import check_components
     from vonad.sounds import read_cues
 
     try:
-        found = inspect(config)
+        found = look(config)
     except ConfigProblems as error:
         raise _bad(error.problems) from None
     statuses = found.plugins.statuses
-    if problems := check_components(found.loaded, found.plugins.offers.values(), statuses):
-        raise _bad(problems)
+    if problems := [*found.problems, *check_components(found.loaded, found.plugins.offers.values(), statuses)]:
+        raise _bad(in_order(problems))
     for status in statuses:
         if not status.running:
             print(f"warning: plugin {status.name} does not run: {status.reason}")

@@ -2,33 +2,42 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from vonad.directories import Directories, directories
 from vonad.plugins import Plugins
-from vonad.settings import Loaded, load
+from vonad.settings import ConfigProblems, Loaded, Problem, survey
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What was found."""
+    """What was found. problems: of the tables that no plugin has a say in; loaded is what is left without them."""
 
     loaded: Loaded
     places: Directories
     plugins: Plugins
+    problems: Sequence[Problem]
 
 
 def inspect(config: Path | None) -> Inspected:
     """Read the configuration and load the plugins it allows. Raises ConfigProblems."""
-    loaded = load(config, os.environ)
+    found = look(config)
+    if found.problems:
+        raise ConfigProblems(found.problems)
+    return found
+
+
+def look(config: Path | None) -> Inspected:
+    """As `inspect`, whatever is wrong with it. Raises ConfigProblems for a file that cannot be parsed."""
+    loaded, problems = survey(config, os.environ)
     places = directories(os.environ, loaded.path)
     plugins = Plugins(drop_ins=places.config / "plugins", allowed=loaded.settings.policy.plugins)
     with _silent():
         plugins.load()
-    return Inspected(loaded, places, plugins)
+    return Inspected(loaded, places, plugins, problems)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Settings: the packaged defaults, the owner's file and the environment become one value, or a list of all problems."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,7 @@ __all__ = [
     "WakeDefaults",
     "Web",
     "load",
+    "survey",
 ]
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
@@ -111,13 +112,25 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     path: the file; None: `$VONAD_CONFIG`, else the first of the usual places that is there, else none.
     Raises ConfigProblems: a file that cannot be parsed alone, otherwise everything that is wrong.
     """
+    loaded, problems = survey(path, environ)
+    if problems:
+        raise ConfigProblems(problems) from None
+    return loaded
+
+
+def survey(path: Path | None, environ: Mapping[str, str]) -> tuple[Loaded, list[Problem]]:
+    """Read the configuration as `load` does: what of it can be used, and everything that is wrong with the rest.
+
+    Raises ConfigProblems for a file that cannot be parsed.
+    """
     path = _chosen(path, environ)
     file = read_config_file(path) if path else None
     found, problems = variables(Settings, environ, frozenset(COMPONENTS))
     sources = Sources(file, tuple(found))
     if file:
         problems += file.problems
-    values = tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))
+    defaults = tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))
+    values = defaults
     for layer in (file.values if file else {}, *(variable.values for variable in found)):
         values = _merged(values, layer)
     if isinstance(mqtt := values.setdefault("mqtt", {}), dict):
@@ -126,10 +139,27 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         problems += _wrong(values, error, sources)
-    else:
-        if not problems:
-            return Loaded(settings, path, sources)
-    raise ConfigProblems(problems) from None
+        settings = _usable(values, error) or Settings.model_validate(defaults)
+    return Loaded(settings, path, sources), problems
+
+
+def _usable(values: Mapping[str, object], error: ValidationError) -> Settings | None:
+    """What is left without the keys that are at fault; None where that is nothing."""
+    places = {tuple(part for part in place if isinstance(part, str)) for place, _ in findings(Settings, values, error)}
+    left = _without(values, places)
+    try:
+        return Settings.model_validate(left)
+    except ValidationError:  # one fault hid another
+        return None
+
+
+def _without(values: Mapping[str, object], places: Collection[tuple[str, ...]]) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for key, value in values.items():
+        inner = {place[1:] for place in places if place[:1] == (key,)}
+        if () not in inner:
+            kept[key] = _without(value, inner) if isinstance(value, Mapping) and inner else value
+    return kept
 
 
 def _chosen(path: Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -14,6 +14,9 @@ from vonad.settings.validation import findings, is_secret, unknown_keys
 
 log = logging.getLogger(__name__)
 
+CASCADE = ("stt", "agent", "tts")
+"""Roles of the engines that a backend is built from: its setting of this name lists them."""
+
 
 class Offered(Protocol):
     """What a plugin offers: a component of one of the groups."""
@@ -74,7 +77,11 @@ class _Check:
         self._settings = loaded.settings
         self._sources = loaded.lines
         self._offers = offers
-        self._idle = {plugin.name: plugin.reason for plugin in plugins if not plugin.running}
+        found = {plugin.name: plugin for plugin in plugins}
+        self._idle = {plugin.name: plugin.reason for plugin in found.values() if not plugin.running}
+        self._plugins = sorted(found)
+        allowed = self._settings.policy.plugins or ()
+        self._strange = [number for number, name in enumerate(allowed) if name not in found]
 
     def tables(self) -> Iterator[Problem]:
         for group in COMPONENTS:
@@ -83,12 +90,15 @@ class _Check:
                     continue
                 if offer := self._offers.get((group, table.kind or name)):
                     yield from self._table((group, name), table, offer.settings)
+                elif self._strange and self._idle:
+                    continue  # its plugin may be the one whose name is mistyped: that is told
                 elif self._sources.given((group, name)):
                     place = (group, name, "kind") if table.kind else (group, name)
                     yield self._unoffered(place, table.kind or name)
 
     def names(self) -> Iterator[Problem]:
         session, wake = self._settings.session, self._settings.wake
+        yield from self._allowed()
         yield from self._backends(("session", "backends"), session.backends)
         for satellite, table in self._settings.satellites.items():
             yield from self._backends(("satellites", satellite, "backends"), table.backends or ())
@@ -106,7 +116,9 @@ class _Check:
         for inner, message in unknown_keys(model, given):
             yield self._sources.problem((*place, *inner), message)
         try:
-            model.model_validate(given)
+            settings = model.model_validate(given)
+            if place[0] == "backends":
+                yield from self._cascade(place, settings)
         except ValidationError as error:
             for inner, message in findings(model, given, error):
                 yield self._sources.problem((*place, *inner), message)
@@ -129,6 +141,22 @@ class _Check:
             return replace(self._sources.problem(place, message), fatal=False)
         return self._sources.problem(place, message)
 
+    def _allowed(self) -> Iterator[Problem]:
+        """A plugin that is not there cannot run, which stops nothing else."""
+        for number in self._strange:
+            name = (self._settings.policy.plugins or ())[number]
+            message = f"no plugin {name!r}; {suggestion(name, self._plugins)}"
+            yield replace(self._sources.problem(("policy", "plugins", number), message), fatal=False)
+
+    def _cascade(self, place: tuple[str, str], settings: BaseModel) -> Iterator[Problem]:
+        """The engines that a backend names, as far as its owner wrote them. One may do without some."""
+        for role in CASCADE:
+            names: object = getattr(settings, role, None)
+            if isinstance(names, list) and self._sources.given((*place, role)):
+                for number, name in enumerate(names):
+                    for problem in self._engine((*place, role, number), str(name), role):
+                        yield replace(problem, fatal=False)
+
     def _backends(self, place: tuple[str, ...], names: Sequence[str]) -> Iterator[Problem]:
         for number, name in enumerate(names):
             if message := self._missing("backends", name):
@@ -142,7 +170,7 @@ class _Check:
                 message = f"no plugin offers a skill {name!r}; {suggestion(name, sorted(kinds))}"
                 yield replace(self._sources.problem((*place, number), message), fatal=False)
 
-    def _engine(self, place: tuple[str, str], name: str, role: str) -> Iterator[Problem]:
+    def _engine(self, place: tuple[str | int, ...], name: str, role: str) -> Iterator[Problem]:
         if message := self._missing("engines", name):
             yield self._sources.problem(place, message)
             return
