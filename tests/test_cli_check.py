@@ -79,3 +79,32 @@ def test_a_list_with_one_bad_name_keeps_nothing_else_from_being_checked(cli):
     assert told[2] == "6: [engines.espeak] voise: unknown key; did you mean voice?"
     assert told[3].startswith("7: [satellites.Desk]: a name here is made of a-z")
     assert told[4:] == ["4 problems"]
+
+
+def test_a_house_that_could_not_hear_or_speak_is_no_good_configuration(cli):
+    path = cli.directory / "vonad.toml"
+    path.write_text(
+        '[node]\nlanguage = "de"\n[wake]\nwords = ["okay_nabo"]\n[engines.espeak]\nvoice = "klingonn"\n'
+        '[transports.desk]\nkind = "wav"\nmicrophone = ["nope.wav"]\n[satellites.desk]\nwake_words = ["alexa", "x"]\n'
+    )
+    ended = cli("check", "--config", str(path))
+    assert ended.status == 78
+    told = ended.out.replace(f"{path}:", "").splitlines()
+    assert told[0] == "2: [node] language: no engine hears 'de': pocketsphinx cannot; name one that does"
+    assert told[1] == "4: [wake] words[0]: microwakeword knows no wake word 'okay_nabo'; did you mean okay_nabu?"
+    assert told[2].startswith("5: [engines.espeak]: espeak: there is no voice 'klingonn'; near are ")
+    assert told[3].startswith("9: [transports.desk] microphone[0]: there is no file /")
+    assert told[4].startswith("11: [satellites.desk] wake_words[1]: microwakeword knows no wake word 'x'; known here: ")
+    assert told[5:] == ["5 problems"]
+
+
+def test_a_satellite_s_language_is_held_against_the_engines_of_its_backends(cli):
+    path = cli.directory / "vonad.toml"
+    path.write_text('[satellites.desk]\nlanguage = "tt"\n[satellites.bath]\nlanguage = "xx"\n')
+    told = cli("check", "--config", str(path)).out.replace(f"{path}:", "").splitlines()
+    assert told == [
+        "2: [satellites.desk] language: no engine hears 'tt': pocketsphinx cannot; name one that does",
+        "4: [satellites.bath] language: no engine hears 'xx': pocketsphinx cannot; name one that does",
+        "4: [satellites.bath] language: no engine speaks 'xx': espeak cannot; name one that does",
+        "3 problems",
+    ]

@@ -174,6 +174,14 @@ async def test_a_part_that_does_not_open_says_why_and_stops_nobody(tmp_path: Pat
         assert await home.asked() == "accepted"
 
 
+async def test_a_satellite_that_can_hear_no_wake_word_is_told_with_the_health(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, '[satellites.desk]\nwake_words = ["okay_nabu"]') as home:
+        await home.connect()
+        why = home.house.health()["parts"]["satellite desk"]  # type: ignore[index]
+        assert why.startswith("it hears no wake word: ")
+        assert not home.house.health()["ok"]
+
+
 async def test_without_its_backend_a_wake_is_refused_with_the_reason(tmp_path: Path) -> None:
     async with runtime_house(tmp_path, parts={("backends", "scripted"): RuntimeError("no")}) as home:
         await home.connect()

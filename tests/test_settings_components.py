@@ -58,6 +58,7 @@ class Offer:
     group: str
     kind: str
     settings: type[BaseModel] = Nothing
+    factory: object = None
     role: str | None = None
 
 

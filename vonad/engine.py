@@ -100,6 +100,10 @@ class SpeechToText(ABC):
 
     streams: int = 1
 
+    def serves(self, language: str) -> bool:
+        """Whether it hears this language. One that cannot tell says yes."""
+        return True
+
     async def prepare(self, sentences: Sentences, language: str) -> None:  # noqa: B027  (optional)
         """Make ready for these sentences before somebody speaks them."""
 
@@ -116,6 +120,10 @@ class TextToSpeech(ABC):
     """Words to sound."""
 
     streams: int = 1
+
+    def serves(self, language: str) -> bool:
+        """Whether it speaks this language. One that cannot tell says yes."""
+        return True
 
     @abstractmethod
     def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:

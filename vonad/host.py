@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +164,11 @@ class Component(ABC, Generic[S]):
     def __init__(self, settings: S, host: Host) -> None:
         self.settings = settings
         self.host = host
+
+    @classmethod
+    def missing(cls, settings: S) -> Iterable[tuple[tuple[str | int, ...], str]]:
+        """What these settings name and is not there, as (key and position, sentence): asked before anything opens."""
+        return ()
 
     async def __aenter__(self) -> Self:
         return self

@@ -64,7 +64,12 @@ CONTRACTS: Mapping[str, type] = {
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """A component and how it fares. reason: why it does not run; leaves: a reload takes it out of the house."""
+    """A component and how it fares.
+
+    reason: why it does not run.
+    code:   of the error behind that.
+    leaves: a reload takes it out of the house.
+    """
 
     group: Group
     name: str
@@ -73,6 +78,7 @@ class Part:
     component: object | None = None
     pool: Pool[object] | None = None
     reason: str = ""
+    code: str = ""
     leaves: bool = False
     settled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -221,6 +227,7 @@ class Parts:
                 part.settled.set()
                 await part.stop.wait()
         except VonadError as error:
+            part.code = error.code
             self._failed(part, error.message)
         except TimeoutError:
             self._failed(part, f"it did not open within {OPEN_S:g} s")

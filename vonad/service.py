@@ -236,7 +236,12 @@ class House:
     def health(self) -> dict[str, object]:
         """Whether everything that should run does, and what does not."""
         parts = {part.label: part.reason for part in self._runtime.parts.all() if not part.running}
-        ill = {**parts, **self._ill}
+        deaf = {
+            f"satellite {satellite.id}": f"it hears no wake word: {complaint}"
+            for satellite in self._runtime.lines.online
+            if (complaint := satellite.wake_words.complaint)
+        }
+        ill = {**parts, **deaf, **self._ill}
         return {"ok": not ill, "ready": self._ready, "parts": ill}
 
     def report(self, name: str, *, ok: bool, detail: str = "") -> None:

@@ -53,6 +53,11 @@ class WakeWords:
         self._ill = False
         ear.broken = self._broken
 
+    @property
+    def complaint(self) -> str:
+        """Why the satellite hears no wake word, though it should; else empty."""
+        return self._complaint
+
     def renew(self) -> None:
         """The settings have changed, or the engine has been opened again."""
         self._backoff.reset()
@@ -87,6 +92,8 @@ class WakeWords:
         except VonadError as error:
             if wanted:
                 self._complain(error.message)
+            else:
+                self._complaint = ""
             if error.code in PASSING:
                 self._later()
 

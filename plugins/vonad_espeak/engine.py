@@ -75,6 +75,9 @@ class Espeak(Component[EspeakSettings], TextToSpeech):
         self._thread.shutdown(wait=False)
         await asyncio.wrap_future(closing)
 
+    def serves(self, language: str) -> bool:
+        return self._voices.speaks(language)
+
     async def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
         """Frames of at most 60 ms, the first from the first audible sample on.
 

@@ -51,10 +51,13 @@ class Voices:
         """Those that can be spoken, without their regions."""
         return sorted({_primary(language) for language in self._ranked})
 
+    def speaks(self, language: str) -> bool:
+        """Whether there is a voice of this language, of whatever region."""
+        return bool(self._of(language))
+
     def speaking(self, language: str) -> Voice:
         """The voice of a language: of its region if there is one. Raises capability_unsupported."""
-        code = language.strip().lower().replace("_", "-")
-        ranked = self._ranked.get(code) or self._ranked.get(_primary(code))
+        ranked = self._of(language)
         if not ranked:
             raise VonadError(
                 "capability_unsupported",
@@ -63,6 +66,10 @@ class Voices:
                 details={"language": language, "available": list(self.languages)},
             )
         return min(ranked, key=lambda entry: entry[0])[1]
+
+    def _of(self, language: str) -> Sequence[tuple[int, Voice]]:
+        code = language.strip().lower().replace("_", "-")
+        return self._ranked.get(code) or self._ranked.get(_primary(code)) or ()
 
     def named(self, name: str) -> Chosen | None:
         """A voice by its name, identifier or language, with or without a variant: "en-us", "English (America)+f3"."""

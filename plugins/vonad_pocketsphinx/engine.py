@@ -76,6 +76,9 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
             self._grammars.clear()
             del self._decoders, self._lexicon
 
+    def serves(self, language: str) -> bool:
+        return _english(language)
+
     async def prepare(self, sentences: Sentences, language: str) -> None:
         """Compile the sentences. Those whose words lacked a pronunciation are tried again: a voice may be there now.
 
@@ -195,8 +198,12 @@ class PocketSphinx(Component[PocketSphinxSettings], SpeechToText):
             self.host.log.warning("%s", message)
 
 
+def _english(language: str) -> bool:
+    return language.replace("_", "-").partition("-")[0].lower() == "en"
+
+
 def _check(language: str) -> None:
-    if language.replace("_", "-").partition("-")[0].lower() != "en":
+    if not _english(language):
         raise VonadError(
             "capability_unsupported",
             f"pocketsphinx hears English, not {language!r}; name another engine first in [backends.bridge] stt",

@@ -1,7 +1,7 @@
 """The wav transport: its settings and its one line."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -84,6 +84,12 @@ class WavLine(Line):
 
 class Wav(Component[WavSettings], Transport):
     """Offers its one line at once. Opening raises invalid_config for a file that is not there."""
+
+    @classmethod
+    def missing(cls, settings: WavSettings) -> Iterable[tuple[tuple[str | int, ...], str]]:
+        for number, file in enumerate(settings.microphone):
+            if not file.is_file():
+                yield ("microphone", number), f"there is no file {file.absolute()}: mend the path"
 
     async def __aenter__(self) -> "Wav":
         settings = self.settings

@@ -1,5 +1,6 @@
 """check: the configuration, with all its problems at once."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ def check(
 ) -> None:
     """Validate the configuration: every problem with its file and line. Exit status 78 if there are any."""
     from vonad.cli.inspection import look
+    from vonad.cli.trial import trial
     from vonad.settings.component_check import check_components
     from vonad.sounds import read_cues
 
@@ -30,8 +32,14 @@ def check(
     except ConfigProblems as error:
         raise _bad(error.problems) from None
     statuses = found.plugins.statuses
-    if problems := [*found.problems, *check_components(found.loaded, found.plugins.offers.values(), statuses)]:
+    problems = [*found.problems, *check_components(found.loaded, found.plugins.offers.values(), statuses)]
+    tried = asyncio.run(trial(found))
+    told = {problem.where.partition(" ")[0] for problem in problems}
+    problems += [problem for problem in tried.problems if problem.where not in told]
+    if problems:
         raise _bad(in_order(problems))
+    for warning in tried.warnings:
+        print(f"warning: {warning}")
     for status in statuses:
         if not status.running:
             print(f"warning: plugin {status.name} does not run: {status.reason}")

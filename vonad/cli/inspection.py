@@ -35,14 +35,14 @@ def look(config: Path | None) -> Inspected:
     loaded, problems = survey(config, os.environ)
     places = directories(os.environ, loaded.path)
     plugins = Plugins(drop_ins=places.config / "plugins", allowed=loaded.settings.policy.plugins)
-    with _silent():
+    with silent():
         plugins.load()
     return Inspected(loaded, places, plugins, problems)
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """What goes wrong is in the statuses: it need not be said twice."""
+def silent() -> Iterator[None]:
+    """For what goes wrong and is told by who looks: it need not be said twice."""
     log = logging.getLogger("vonad")
     level = log.level
     log.setLevel(logging.CRITICAL)

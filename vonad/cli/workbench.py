@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from vonad.cli.inspection import inspect
+from vonad.cli.inspection import Inspected, inspect
 from vonad.clock import SystemClock
 from vonad.engine import SpeechToText, TextToSpeech
 from vonad.errors import VonadError
@@ -82,6 +82,13 @@ async def workbench(config: Path | None, *, roles: Collection[Role]) -> AsyncIte
     """Open the engines of these roles, and the skills for their sentences. Raises ConfigProblems."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     found = inspect(config)
+    async with opened(found, roles=roles) as parts:
+        yield Workbench(parts, found.plugins, found.loaded.settings)
+
+
+@asynccontextmanager
+async def opened(found: Inspected, *, roles: Collection[Role]) -> AsyncIterator[Parts]:
+    """The engines of these roles, open or with the reason why not, and the skills for their sentences."""
     settings, plugins, clock = found.loaded.settings, found.plugins, SystemClock()
 
     def plays(name: str, table: ComponentTable) -> bool:
@@ -105,7 +112,7 @@ async def workbench(config: Path | None, *, roles: Collection[Role]) -> AsyncIte
         )
         await parts.apply(only, group, only=("engines", "skills"))
         try:
-            yield Workbench(parts, plugins, only)
+            yield parts
         finally:
             await parts.close()
 

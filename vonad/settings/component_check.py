@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
+from vonad.host import Component
 from vonad.settings import COMPONENTS, ComponentTable, Loaded
 from vonad.settings.problem import ConfigProblems, Problem, in_order, suggestion
 from vonad.settings.validation import findings, is_secret, unknown_keys
@@ -32,6 +33,10 @@ class Offered(Protocol):
     @property
     def settings(self) -> type[BaseModel]:
         """The model of its table."""
+
+    @property
+    def factory(self) -> object:
+        """What opens it."""
 
     @property
     def role(self) -> str | None:
@@ -89,7 +94,7 @@ class _Check:
                 if not table.enabled:
                     continue
                 if offer := self._offers.get((group, table.kind or name)):
-                    yield from self._table((group, name), table, offer.settings)
+                    yield from self._table((group, name), table, offer)
                 elif self._strange and self._idle:
                     continue  # its plugin may be the one whose name is mistyped: that is told
                 elif self._sources.given((group, name)):
@@ -111,14 +116,17 @@ class _Check:
         tables: Mapping[str, ComponentTable] = getattr(self._settings, group)
         return tables
 
-    def _table(self, place: tuple[str, str], table: ComponentTable, model: type[BaseModel]) -> Iterator[Problem]:
-        given = table.given
+    def _table(self, place: tuple[str, str], table: ComponentTable, offer: Offered) -> Iterator[Problem]:
+        given, model = table.given, offer.settings
         for inner, message in unknown_keys(model, given):
             yield self._sources.problem((*place, *inner), message)
         try:
             settings = model.model_validate(given)
             if place[0] == "backends":
                 yield from self._cascade(place, settings)
+            if isinstance(offer.factory, type) and issubclass(offer.factory, Component):
+                for inner, message in offer.factory.missing(settings):  # it may come: everything else can run
+                    yield replace(self._sources.problem((*place, *inner), message), fatal=False)
         except ValidationError as error:
             for inner, message in findings(model, given, error):
                 yield self._sources.problem((*place, *inner), message)
