@@ -159,6 +159,25 @@ async def test_a_bad_query_names_the_parameter(client, query):
     assert query.partition("=")[0] in error["message"]
 
 
+async def test_an_unknown_parameter_is_refused_and_nothing_is_done(client, web):
+    error = problem(await client.get("/api/history?satelite=desk"), 400, "malformed")
+    assert error["message"] == "query: satelite: unknown; did you mean satellite?"
+    problem(await client.delete("/api/history?last=true&satelite=desk"), 400, "malformed")
+    assert web.house.deleted == {}
+    problem(await client.post("/api/satellites/desk/wake?wait=3", json={}), 400, "malformed")
+    assert (web.house.woken, web.house.refused) == ([], [("desk", "malformed")])
+    error = problem(await client.post("/api/sessions?wait=3", json={}), 400, "malformed")
+    assert error["message"] == "query: wait: unknown; none is taken here"
+
+
+async def test_a_yes_or_no_in_a_query_is_true_or_false(client, web):
+    for yes in ("yes", "1", "on", "True"):
+        error = problem(await client.delete(f"/api/history?last={yes}"), 400, "malformed")
+        assert error["message"] == "query: last: must be true or false"
+    assert web.house.deleted == {}
+    assert (await client.delete("/api/history?last=true&all=false")).status_code == 200
+
+
 @pytest.mark.parametrize("wait", ["nan", "inf", "0", "-1", "1e9", "x"])
 async def test_a_bad_wait_is_refused(client, web, wait):
     problem(await client.post(f"/api/sessions/s1/turns?wait={wait}", json={"text": "x"}), 400, "malformed")

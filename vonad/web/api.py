@@ -3,14 +3,16 @@
 import re
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from vonad.errors import VonadError
 from vonad.service import Service
+from vonad.settings.problem import suggestion
 from vonad.web import docs, house, satellites, sessions
 from vonad.web.errors import Refused, problem
 from vonad.web.events import Events
@@ -45,6 +47,7 @@ def build_app(service: Service, events: Events) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(_known_query)],
         responses={"default": {"model": Refused, "description": "What went wrong."}},
     )
     api.include_router(sessions.routes(service, events))
@@ -71,6 +74,19 @@ def build_app(service: Service, events: Events) -> ASGIApp:
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(Exception, _defect)
     return Gate(api, refused=refused_body)
+
+
+async def _known_query(request: Request) -> None:
+    """Raises RequestValidationError for parameters that the operation does not have, naming those that it has."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute) or not request.query_params:
+        return
+    takes = request.app.openapi()["paths"][route.path_format][request.method.lower()].get("parameters", ())
+    known = [str(one["name"]) for one in takes if one["in"] == "query"]
+    strange = [name for name in request.query_params if name not in known]
+    if strange:
+        what = f"unknown; {suggestion(strange[0], known)}" if known else "unknown; none is taken here"
+        raise RequestValidationError([{"type": "unknown", "loc": ("query", strange[0]), "msg": what}])
 
 
 async def _refused(request: Request, error: Exception) -> Response:

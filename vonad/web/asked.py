@@ -40,9 +40,17 @@ def _epoch(value: object) -> datetime:
     return datetime.fromtimestamp(float(value), UTC)
 
 
+def _yes_or_no(value: object) -> object:
+    """A query's only words for it: anything else might be meant otherwise."""
+    if str(value) in ("true", "false") or isinstance(value, bool):
+        return value
+    raise ValueError("must be true or false")
+
+
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_has_words)]
 RequestId = Annotated[str, Field(min_length=1, max_length=128)]
 Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=float | str)]
+YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no, json_schema_input_type=bool)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[Finite, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]

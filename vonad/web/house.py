@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from vonad.errors import VonadError
 from vonad.service import Service
-from vonad.web.asked import Time
+from vonad.web.asked import Time, YesOrNo
 from vonad.web.events import Events, EventStream
 from vonad.web.gate import over_socket
 from vonad.web.sessions import LastEventId, Wait
@@ -38,8 +38,8 @@ def routes(service: Service, events: Events) -> APIRouter:
     @router.delete("/api/history", response_model=Deleted, tags=["history"])
     async def forget(
         *,
-        last: bool = False,
-        everything: Annotated[bool, Query(alias="all")] = False,
+        last: YesOrNo = False,
+        everything: Annotated[YesOrNo, Query(alias="all")] = False,
         before: Before = None,
         satellite: Which = None,
     ) -> object:
