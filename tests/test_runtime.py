@@ -326,3 +326,19 @@ async def test_the_health_of_a_part_is_published_when_it_changes(tmp_path: Path)
         await settle()
         changes = [event.data["ok"] for event in home.told("backend.health") if event.data["name"] == "history"]
         assert changes == [False, True]
+
+
+async def test_a_reload_that_changes_nothing_tells_of_no_change(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        assert "[engines.silero]" in await home.house.reload(), "what does not run is tried again"
+        await settle()
+        assert home.told("plugins.changed") == []
+        path = tmp_path / "vonad.toml"
+        path.write_text(path.read_text() + '[satellites.bath]\nname = "Bath"\n')
+        await home.house.reload()
+        await settle()
+        assert len(home.told("plugins.changed")) == 1, "a satellite is known now"
+        home.plugins.load_anew(("backends", "scripted"))
+        assert "[backends.scripted]" in await home.house.reload()
+        await settle()
+        assert len(home.told("plugins.changed")) == 2

@@ -270,9 +270,18 @@ class House:
 
     async def reload(self) -> list[str]:
         """Read the configuration and the drop-in plugins again. Raises invalid_config: then all stays as it was."""
+        plugins, satellites, running = self._what_runs()
         changed = await self._reloaded()
-        self._bus.publish(Event("plugins.changed"))
+        now = self._what_runs()
+        # What did not run and still does not was tried once more: that is no change.
+        if (plugins, satellites) != now[:2] or not (running | now[2]).isdisjoint(changed):
+            self._bus.publish(Event("plugins.changed"))
         return changed
+
+    def _what_runs(self) -> tuple[list[PluginStatus], set[str], set[str]]:
+        """The plugins, the ids of the satellites, the labels of the parts that run."""
+        running = {part.label for part in self._runtime.parts.all() if part.running}
+        return self.plugins(), {view.id for view in self.satellites()}, running
 
     def error(self, code: str, message: str, *, op: str, satellite: str | None = None, id: str | None = None) -> None:
         """Publish that a request failed."""
