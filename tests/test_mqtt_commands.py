@@ -113,13 +113,13 @@ def test_what_is_no_time_is_malformed(ts):
         (b'{"text":"a\\u0000b"}', "MQTT wake: wrong value: 'text': text without NUL"),
         (b'{"text":"  "}', "MQTT wake: wrong value: 'text': at least 1 character"),
         (b'{"id":""}', "MQTT wake: wrong value: 'id': at least 1 character"),
-        (b'{"id":1}', "MQTT wake: wrong value: 'id': a valid string"),
+        (b'{"id":1}', "MQTT wake: wrong value: 'id': a text"),
         (b'{"id":["a"]}', "MQTT wake: wrong value: 'id'"),
-        (b'{"score":"0.5"}', "MQTT wake: wrong value: 'score': a valid number"),
+        (b'{"score":"0.5"}', "MQTT wake: wrong value: 'score': a number"),
         (b'{"score":true}', "MQTT wake: wrong value: 'score'"),
         (b'{"score":1.5}', "MQTT wake: wrong value: 'score': less than or equal to 1"),
         (b'{"age_ms":-1}', "MQTT wake: wrong value: 'age_ms': greater than or equal to 0"),
-        (b'{"follow_up":1}', "MQTT wake: wrong value: 'follow_up': a valid boolean"),
+        (b'{"follow_up":1}', "MQTT wake: wrong value: 'follow_up': true or false"),
         (b'{"follow-up":true}', "MQTT wake: unknown key: 'follow-up'"),
         (b'{"phrse":"x"}', "did you mean phrase?"),
         (b'{"v":2}', "MQTT wake: unknown key: 'v': id, phrase, score, speaker_score, ts, age_ms, expires_s, backend"),
@@ -160,7 +160,7 @@ def test_an_announcement_is_plain_or_an_object():
 @pytest.mark.parametrize("key", ["preannounce", "durable"])
 def test_an_announcement_may_chime_and_endure(key):
     assert decode_say(f'{{"text":"dinner","{key}":true}}'.encode()) == Say("dinner", **{key: True})
-    assert f"MQTT say: wrong value: '{key}': a valid boolean" in refusal(
+    assert f"MQTT say: wrong value: '{key}': true or false" in refusal(
         decode_say, f'{{"text":"dinner","{key}":1}}'.encode()
     )
 

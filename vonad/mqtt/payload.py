@@ -17,11 +17,16 @@ DIGITS = 19
 
 SAYS = {
     "missing": "must be given",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "dict_type": "a JSON object",
     "string_unicode": "valid Unicode",
     "string_too_short": "at least 1 character",
     "string_too_long": "at most 128 characters",
 }
-"""What is allowed, where pydantic's own words are unclear."""
+"""What is allowed, where pydantic's own words are unclear: the words of HTTP."""
 
 M = TypeVar("M", bound="Fields")
 
