@@ -321,3 +321,19 @@ async def test_vona_speech_style_profile_of_an_announcement_is_asked_only_of_a_v
         home.house.say("desk", "dinner is ready", style=Style(pace=0.9))
         await home.until("say.finished")
         assert styled.spoken == ["dinner is ready"]
+
+
+async def test_a_mistyped_backend_is_not_found_with_the_nearest(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        with pytest.raises(VonadError, match=r"there is no backend 'scriptde'; did you mean scripted\?") as caught:
+            await home.sessions.create(overrides=Overrides(backend="scriptde"))
+        assert caught.value.code == "not_found"
+
+
+async def test_the_times_of_a_session_are_written_as_all_others(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        opened = await home.sessions.create()
+        await settle()
+        (told,) = home.told("session.created")
+        assert opened.created.endswith("Z")
+        assert str(told.envelope()["ts"]).endswith("Z")

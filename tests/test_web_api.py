@@ -159,6 +159,11 @@ async def test_a_bad_query_names_the_parameter(client, query):
     assert query.partition("=")[0] in error["message"]
 
 
+async def test_a_session_needs_no_body(client, web):
+    assert (await client.post("/api/sessions")).status_code == 201
+    assert web.sessions.created[-1]["resume"] is None
+
+
 async def test_an_unknown_parameter_is_refused_and_nothing_is_done(client, web):
     error = problem(await client.get("/api/history?satelite=desk"), 400, "malformed")
     assert error["message"] == "query: satelite: unknown; did you mean satellite?"

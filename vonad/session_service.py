@@ -20,6 +20,7 @@ from vonad.plan import AS_SET, Budget, ContextEvent, InjectMode, Overrides, Sess
 from vonad.runtime import Runtime
 from vonad.session.turn import Turn
 from vonad.sessions import Opened
+from vonad.settings.problem import suggestion
 from vonad.views import TurnResult
 
 REMEMBERED = 256
@@ -78,6 +79,7 @@ class SessionService:
             raise VonadError("malformed", why, op="create")
         if backend is not None:
             overrides = replace(overrides, backend=backend)
+        self._check_named(overrides.backend)
         session, turn = await self._runtime.reception.create(
             satellite,
             overrides,
@@ -90,6 +92,12 @@ class SessionService:
         if turn is not None:
             self.remember(session.id, turn)
         return session.view()
+
+    def _check_named(self, backend: str | None) -> None:
+        """Raises not_found for a backend that nobody has configured: waiting does not bring it."""
+        known = [part.name for part in self._runtime.parts.all("backends")]
+        if backend is not None and backend not in known:
+            raise VonadError("not_found", f"there is no backend {backend!r}; {suggestion(backend, known)}", op="create")
 
     async def start_turn(
         self,

@@ -81,7 +81,7 @@ class Floor:
         self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
         self._failed = failed
         self._hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._created = means.clock.now().isoformat(timespec="milliseconds")
+        self._created = means.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._turn_tasks: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[str, Timer] = {}

@@ -25,8 +25,9 @@ def routes(service: Service, events: Events) -> APIRouter:
     sessions = service.sessions
 
     @router.post("", status_code=201, response_model=Session)
-    async def create(wanted: NewSession) -> object:
+    async def create(asked: NewSession | None = None) -> object:
         """Open a session; with `run_immediately` its first turn begins, from `text` or by opening the microphone."""
+        wanted = asked or NewSession()
         return await sessions.create(
             satellite=wanted.satellite,
             initial_turn=wanted.initial_turn,
