@@ -73,7 +73,8 @@ async def test_an_announcement_may_chime_and_endure(cli, web):
 
 async def test_ask_may_wait_for_the_turn_that_runs(cli, web):
     refused = await cli.beside("ask", "busy", "--satellite", "desk")
-    assert (refused.status, refused.err) == (1, "vonad: desk is answering\n")
+    told = "vonad: desk is busy with a turn: `vonad stop --satellite desk` ends it, --queue waits for it\n"
+    assert (refused.status, refused.err) == (1, told)
     assert (await cli.beside("ask", "busy", "--satellite", "desk", "--queue")).out == "It is noon.\n"
 
 
@@ -83,8 +84,33 @@ async def test_several_satellites_must_be_told_apart(cli, web):
     ended = await cli.beside("listen")
     assert ended.status == 1
     assert "--satellite desk|hall" in ended.err
+
+
+async def test_without_a_satellite_it_is_said_why(cli, web):
     web.house.satellites = list
-    assert "no satellite is connected" in (await cli.beside("listen")).err
+    remedy = "no satellite is connected: connect a sound device, or set up a transport in vonad.toml\n"
+    assert (await cli.beside("listen")).err == f"vonad: {remedy}"
+    assert (await cli.beside("satellites")).out == remedy
+    parts = {"[transports.local]": "no sound device", "[engines.espeak]": "no"}
+    web.house.health = lambda: {"ok": False, "ready": True, "parts": parts}
+    why = "no satellite is connected: [transports.local] does not run: no sound device\n"
+    assert (await cli.beside("listen")).err == f"vonad: {why}"
+    assert (await cli.beside("satellites")).out == why
+    assert (await cli.beside("satellites", "--json")).json == []
+
+
+async def test_nothing_is_asked_or_said_without_words(cli, web):
+    for command in ("ask", "say"):
+        ended = await cli.beside(command, "", " ")
+        assert (ended.status, ended.err) == (2, "vonad: there are no words in it\n")
+    assert (web.sessions.created, web.house.said) == ([], [])
+
+
+async def test_a_question_that_nobody_can_answer_here_says_where_it_can_be(cli, web):
+    web.sessions.reply = "Unlock the door?"
+    ended = await cli.beside("ask", "unlock", "the", "door")
+    assert (ended.status, ended.out) == (0, "Unlock the door?\n")
+    assert ended.err == "vonad: this cannot be answered here: ask with --satellite ID\n"
 
 
 async def test_the_daemon_s_refusals_are_told_in_its_words(cli, web):

@@ -94,3 +94,15 @@ async def test_a_database_of_another_program_is_told_and_left_alone(cli):
     assert ended.status == 1
     assert str(path) in ended.err
     assert path.read_text().startswith("my shopping list")
+
+
+def test_a_date_that_is_none_is_told_in_plain_words(cli):
+    ended = cli("history", "delete", "--before", "yesterday", "--yes")
+    assert ended.status == 2
+    assert "'yesterday' is no date: write it like 2026-01-31" in " ".join(ended.err.replace("│", " ").split())
+    assert cli("history", "delete", "--before", "2026-01-31T08:00:00Z", "--yes").out == "0 turns deleted\n"
+
+
+def test_where_nothing_matches_it_is_not_said_that_nothing_was_said(cli):
+    assert cli("history", "--satellite", "attic").out == "no such turn in the history\n"
+    assert cli("history", "--wakes", "--satellite", "attic").out == "no wakes of attic\n"

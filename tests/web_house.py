@@ -49,6 +49,7 @@ class FakeSessions:
         self.schemas: list[object] = []
         self.budgets: list[object] = []
         self.unfit = False
+        self.reply = "It is noon."
         self.injected: list[tuple[str, object, str]] = []
 
     async def create(
@@ -84,7 +85,7 @@ class FakeSessions:
             turn_id=turn_id,
             session_id=session_id,
             transcript="what time is it",
-            reply="It is noon.",
+            reply=self.reply,
             heard="",
             outcome="completed",
             output={"room": "kitchen"} if self.schemas[-1:] != [None] else None,

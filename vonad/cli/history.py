@@ -23,6 +23,13 @@ Wakes = Annotated[bool, typer.Option("--wakes", help="Wakes instead of turns, al
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def _date(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date: write it like 2026-01-31 or 2026-01-31T08:00") from None
+
+
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(
@@ -71,16 +78,18 @@ def show(
             )
             for one in found
         ]
-        print_table(("time", "satellite", "source", "phrase", "outcome"), rows, empty="no wakes yet")
+        empty = f"no wakes of {satellite}" if satellite else "no wakes yet"
+        print_table(("time", "satellite", "source", "phrase", "outcome"), rows, empty=empty)
     else:
         turns = [
             (local_time(one["ts"]), one["satellite"], one["transcript"], one["reply"], one["outcome"]) for one in found
         ]
-        print_table(("time", "satellite", "said", "replied", "outcome"), turns, empty="nothing was said yet")
+        empty = "no such turn in the history" if satellite or search else "nothing was said yet"
+        print_table(("time", "satellite", "said", "replied", "outcome"), turns, empty=empty)
 
 
 def export(
-    path: Annotated[Path, typer.Argument(help="The file that is written; - is the standard output.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file that is written; - is the standard output.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write every turn to a file, as it is stored: a JSON object a line; one array if its name ends in .json."""
@@ -111,10 +120,7 @@ def delete(
     last: Annotated[bool, typer.Option("--last", help="The latest turn.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Everything.")] = False,
     before: Annotated[
-        datetime | None,
-        typer.Option(
-            metavar="DATE", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"], help="What is older."
-        ),
+        datetime | None, typer.Option(metavar="DATE", parser=_date, help="What is older: 2026-01-31, 2026-01-31T08:00.")
     ] = None,
     satellite: Annotated[str | None, typer.Option("--satellite", "-s", metavar="ID", help="Of this satellite.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vonad.cli.client import Daemon, records
+from vonad.cli.client import Daemon, record, records
 from vonad.cli.output import local_time, print_json, print_table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -21,6 +21,7 @@ def satellites(as_json: AsJson = False) -> None:
     """The satellites, and what each is doing."""
     with Daemon() as daemon:
         found = records(daemon.get("/api/satellites"))
+        why = "" if found or as_json else no_satellite(daemon)
     if as_json:
         print_json(found)
         return
@@ -28,11 +29,15 @@ def satellites(as_json: AsJson = False) -> None:
         (one["id"], one["name"], one["area"], one["state"] if one["online"] else "offline", one["transport"])
         for one in found
     ]
-    print_table(
-        ("id", "name", "area", "state", "transport"),
-        rows,
-        empty="no satellite: connect a sound device, or set up a transport in vonad.toml",
-    )
+    print_table(("id", "name", "area", "state", "transport"), rows, empty=why)
+
+
+def no_satellite(daemon: Daemon) -> str:
+    """Why there is none, as far as the daemon knows."""
+    parts = record(record(daemon.get("/healthz")).get("parts"))
+    idle = [f"{name} does not run: {why}" for name, why in parts.items() if name.startswith("[transports.")]
+    remedy = "connect a sound device, or set up a transport in vonad.toml"
+    return f"no satellite is connected: {'; '.join(idle) or remedy}"
 
 
 def sessions(

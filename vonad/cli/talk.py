@@ -1,12 +1,14 @@
 """ask, say, listen, stop: talking to the house from a keyboard."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from vonad.cli.client import Daemon, record, records, segment
 from vonad.cli.exits import Failure
+from vonad.cli.house import no_satellite
 from vonad.cli.output import print_json
 
 ANSWER_S = 120.0
@@ -41,16 +43,15 @@ def ask(
 
     With --satellite the reply is also spoken there; without, nothing is played.
     """
-    said = {"text": " ".join(text), "on_busy": "queue" if queue else "refuse"}
+    said = {"text": _words(text), "on_busy": "queue" if queue else "refuse"}
     with Daemon() as daemon:
-        if satellite is not None:
-            reply = record(daemon.post(f"/api/satellites/{segment(satellite)}/text", said, wait=timeout))
-        else:
-            reply = _in_a_session(daemon, said, timeout)
+        reply = _at(daemon, satellite, said, timeout) if satellite else _in_a_session(daemon, said, timeout)
     if as_json:
         print_json({key: value for key, value in reply.items() if key != "output"})  # no schema was asked for
     elif reply["reply"]:
         print(reply["reply"])
+    if not satellite and str(reply["reply"] or "").rstrip().endswith("?"):
+        print("vonad: this cannot be answered here: ask with --satellite ID", file=sys.stderr)
     if reply["outcome"] == "failed":
         raise Failure("the turn failed: `vonad history` and the daemon's log say more")
 
@@ -67,7 +68,7 @@ def say(
     ] = False,
 ) -> None:
     """Speak an announcement at a satellite."""
-    body = {"text": " ".join(text), "interrupt": interrupt, "preannounce": preannounce, "durable": durable}
+    body = {"text": _words(text), "interrupt": interrupt, "preannounce": preannounce, "durable": durable}
     with Daemon() as daemon:
         where = satellite or _the_only(daemon)
         answer = record(daemon.post(f"/api/satellites/{segment(where)}/say", body, wait=ANSWER_S if wait else None))
@@ -92,6 +93,24 @@ def stop(satellite: At = None) -> None:
     print(f"stopped: {', '.join(stopped)}" if stopped else "there was nothing to stop")
 
 
+def _words(text: Sequence[str]) -> str:
+    said = " ".join(text)
+    if not said.strip():
+        raise Failure("there are no words in it", status=2)
+    return said
+
+
+def _at(daemon: Daemon, satellite: str, said: Mapping[str, object], timeout: float) -> dict[str, object]:
+    """A turn at a satellite, as if spoken there."""
+    try:
+        return record(daemon.post(f"/api/satellites/{segment(satellite)}/text", said, wait=timeout))
+    except Failure as failure:
+        if failure.code != "session_busy" or said["on_busy"] == "queue":
+            raise
+        mend = f"`vonad stop --satellite {satellite}` ends it, --queue waits for it"
+        raise Failure(f"{satellite} is busy with a turn: {mend}", status=failure.status) from None
+
+
 def _in_a_session(daemon: Daemon, said: Mapping[str, object], timeout: float) -> dict[str, object]:
     """A turn in a session of its own, text only, which is closed again."""
     session = segment(str(record(daemon.post("/api/sessions", {"initial_turn": "defer"}))["session_id"]))
@@ -111,7 +130,7 @@ def _the_only(daemon: Daemon) -> str:
     """The satellite that is meant when none is named."""
     places = _online(daemon)
     if not places:
-        raise Failure("no satellite is connected: `vonad satellites` and `vonad plugins` say why")
+        raise Failure(no_satellite(daemon))
     if len(places) > 1:
         raise Failure(f"there are several satellites, say which one: --satellite {'|'.join(places)}")
     return places[0]
