@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from vonad import read_wav
+from vonad.cli.demo.account import Account
 
 
 def test_the_demo_keeps_every_promise_and_leaves_only_the_replies(tmp_path):
@@ -45,3 +46,11 @@ def test_a_place_that_cannot_be_written_to_is_told_before_anything_starts(tmp_pa
     )
     assert ended.returncode == 1
     assert "no such directory" in ended.stderr
+
+
+def test_the_demo_counts_from_the_wake_on(capsys):
+    Account().latency({"wake": -1.3, "endpoint": 1000.0, "stt": 1010.0}, None)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["0.001", "s", "woken", "+1.3", "ms"]
+    assert lines[1][:2] == ["1.001", "s"]
+    assert lines[2][:2] == ["1.011", "s"]

@@ -90,3 +90,20 @@ async def test_with_nothing_said_yet_there_is_nothing_to_explain(cli):
     assert (ended.status, ended.out) == (1, "")
     assert "nothing was said yet" in ended.err
     assert list(cli.directory.iterdir()) == []
+
+
+async def test_with_an_empty_history_the_last_turn_is_explained_in_the_same_words(cli):
+    async with open_journal(cli.directory / "vonad.db", clock=SystemClock(), retention_days=0):
+        pass
+    assert (await cli.beside("why")).err == "vonad: nothing was said yet: there is no turn to explain\n"
+
+
+async def test_an_announcement_s_first_sound_is_counted_from_its_turn_and_not_from_a_word(cli):
+    async with open_journal(cli.directory / "vonad.db", clock=SystemClock(), retention_days=0) as journal:
+        journal.session_opened("s1", "c", "desk", "bridge", "say")
+        journal.turn_started("s1-1", "s1", "c", "desk", 1, "say")
+        ended = TurnRecord(
+            outcome="completed", generated_text="Dinner.", stages={"playback_started": 30.0}, first_audio_ms=30.0
+        )
+        assert await journal.turn_ended("s1-1", ended)
+    assert "from the turn's beginning to the first sound: 30 ms" in (await cli.beside("why")).out.splitlines()

@@ -178,8 +178,12 @@ def test_a_reply_that_was_cut_short_is_listened_to_until_then() -> None:
 def test_a_user_who_never_spoke_is_waited_for_and_not_blamed() -> None:
     told = why(broken_off(8.0, {"endpoint": 8000.0}, "empty", transcript=None))
     assert (told.steps, told.slowest) == (
-        (Step("speech", 8000.0, 8000.0, "the user"), Step("endpoint", 8000.0, 0.0, "endpointing")),
+        (Step("endpoint", 8000.0, 8000.0, "nobody spoke"),),
         None,
     )
+    stopped = why(broken_off(2.0, {"endpoint": 2000.0}, "interrupted", transcript=None, endpoint="no_speech"))
+    assert stopped.steps[0] == Step("endpoint", 2000.0, 2000.0, "nobody spoke")
+    spoke = why(broken_off(2.0, {"endpoint": 2000.0}, "interrupted", transcript=None, endpoint="semantic"))
+    assert spoke.steps[0] == Step("speech", 2000.0, 2000.0, "the user")
     closed = why(broken_off(2.0, {}, "interrupted", transcript=None))
     assert (closed.steps, closed.slowest) == ((Step("given_up", 2000.0, 2000.0, "the user"),), None)

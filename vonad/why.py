@@ -34,8 +34,10 @@ BROKEN_OFF = frozenset({"interrupted", "superseded", "failed", "not_understood",
 ITS_OWN = frozenset({"say", "greeting"})
 """Sources of turns in which nobody asks anything of an agent, or hears of it if it has no answer."""
 
-UNBLAMED = frozenset({"the user", "the reply itself"})
-"""Whose time is not waited for: somebody speaks, or is listened to."""
+NOBODY = "nobody spoke"
+
+UNBLAMED = frozenset({"the user", NOBODY, "the reply itself"})
+"""Whose time is not waited for: somebody speaks, or could, or is listened to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def _steps(turn: TurnDetail) -> tuple[Step, ...]:
     reached = dict(turn.stages)
     waited = 0.0 - reached.pop("wake", 0.0)
     ended = reached.get("endpoint")
-    if ended is not None:
+    if ended is not None and not _unspoken(turn):
         reached["speech"] = _end_of_speech(turn, ended)
     missed = _given_up(turn)
     if missed is not None:
@@ -180,6 +182,12 @@ def _between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds() * 1000
 
 
+def _unspoken(turn: TurnDetail) -> bool:
+    """Whether the microphone was open, and nobody said a word."""
+    heard = turn.transcript or turn.endpoint in {"silence", "semantic", "max_length"}
+    return not heard and turn.outcome in {"empty", "interrupted"}
+
+
 def _end_of_speech(turn: TurnDetail, endpoint_ms: float) -> float:
     """When the user fell silent: the wait for the first sound began then. Unknown where nothing sounded."""
     started = turn.stages.get("playback_started")
@@ -189,6 +197,8 @@ def _end_of_speech(turn: TurnDetail, endpoint_ms: float) -> float:
 
 
 def _owner(stage: str, turn: TurnDetail) -> str:
+    if stage == "endpoint" and _unspoken(turn):
+        return NOBODY
     owner = OWNERS.get(stage, stage)
     if owner == "skill" and turn.attempts:
         slowest = max(turn.attempts, key=lambda attempt: attempt.duration_ms or 0.0)

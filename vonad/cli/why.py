@@ -12,6 +12,10 @@ BAR = 30
 """Characters that the whole turn takes; a stage has its share of them."""
 
 
+WORDLESS = ("say", "greeting")
+"""Sources of turns in which the user says nothing."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(epilog="Example: vonad why last")(why)
@@ -79,7 +83,8 @@ def _verdict(told: dict[str, object]) -> list[str]:
     if told["endpoint"]:
         sentences.append(f"the user's words were taken to have ended by: {told['endpoint']}")
     if told["first_audio_ms"] is not None:
-        sentences.append(f"from the last word to the first sound: {_shown(told['first_audio_ms'])}")
+        since = "turn's beginning" if told["source"] in WORDLESS else "last word"
+        sentences.append(f"from the {since} to the first sound: {_shown(told['first_audio_ms'])}")
     if slowest:
         sentences.append(f"slowest: {slowest['owner']}, {_shown(slowest['took_ms'])} until {slowest['stage']}")
     else:

@@ -33,6 +33,10 @@ LINES = 3
 _WORD = re.compile(r"[^\s\0\"]+")
 
 
+NO_TURN = "nothing was said yet: there is no turn to explain"
+"""To whoever asks for the last one."""
+
+
 def history(
     connection: sqlite3.Connection,
     *,
@@ -72,7 +76,8 @@ def turn(connection: sqlite3.Connection, turn_id: str) -> TurnDetail:
     values = () if turn_id == "last" else clean(turn_id)
     row = connection.execute(f"SELECT {_DETAIL} FROM turns t WHERE {which}", values).fetchone()  # noqa: S608
     if row is None:
-        raise VonadError("not_found", f"there is no turn {turn_id!r:.100} in the history", op="history.turn")
+        none = f"there is no turn {turn_id!r:.100} in the history"
+        raise VonadError("not_found", NO_TURN if turn_id == "last" else none, op="history.turn")
     return _detail(connection, row)
 
 

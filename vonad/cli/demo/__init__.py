@@ -20,8 +20,9 @@ def demo(
 ) -> None:
     """See it all: a daemon starts, is woken over MQTT, hears recordings of people, and answers aloud.
 
-    It has its own broker, node and directories and leaves nothing behind but the replies. Exit status 0 only if all of
-    it really happened.
+    It has its own broker, node and directories and leaves nothing behind but the replies.
+
+    Exit status 0 only if all of it really happened.
     """
     import asyncio
     import logging

@@ -45,11 +45,13 @@ class Account:
     def latency(self, stages: Mapping[str, float], first_audio_ms: float | None) -> None:
         """How long each stage took; what was prepared while somebody spoke took nobody's time."""
         ended, before = stages.get("endpoint", 0.0), 0.0
+        since_wake = 0.0 - stages.get("wake", 0.0)
         for stage, ms in sorted(stages.items(), key=lambda item: item[1]):
             name = STAGES.get(stage, stage)
             spent = 0.0 - ms if stage == "wake" else ms - before  # a wake comes before the turn begins
+            at_ms = since_wake + (ms if stage != "wake" else 0.0)
             took = "prepared" if stage != "wake" and ms < ended else f"{spent:+.1f} ms"
-            self._print((f"  {ms / 1000:7.3f} s ", "dim"), (f"{name:<40}", ""), (f"{took:>12}", "magenta"))
+            self._print((f"  {at_ms / 1000:7.3f} s ", "dim"), (f"{name:<40}", ""), (f"{took:>12}", "magenta"))
             before = ms if ms >= ended else before
         if first_audio_ms is not None:
             self._print(("  last word → first sound of the reply: ", "dim"), (f"{first_audio_ms:.0f} ms", "bold"))
