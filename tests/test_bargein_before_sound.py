@@ -187,7 +187,7 @@ async def test_a_filler_can_be_interrupted_by_voice() -> None:
 
 async def test_the_ear_hands_on_who_goes_on_and_loses_no_frame() -> None:
     room = full_duplex()
-    ear = Ear(room, pre_roll_s=0.5, detector=None, detected=lambda found: None)
+    ear = Ear(room, pre_roll_s=0.5, detected=lambda found: None)
 
     def take(session: Session) -> None:
         session._course._past = ear.past
