@@ -124,6 +124,8 @@ class Microphone:
         for frame in early or ():
             if self._hearing is not None:
                 self._hearing.push(frame)
+        if self._floor.turn is not None:  # it rang in vain where there was no backend
+            self._watch(self._floor.turn)
 
     def close(self) -> None:
         """Hear no more of this turn; what was measured in it is forgotten."""
