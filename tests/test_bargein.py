@@ -57,7 +57,8 @@ class Reply:
         return on != (self.ducks[-1] if self.ducks else False)
 
     def begin(self) -> None:
-        self.bargein.opened(SimpleNamespace(number=1, endpoint="silence", acted=False), self.detector)  # type: ignore[arg-type]
+        self.turn = SimpleNamespace(number=1, endpoint="silence", acted=False, continues=False, heard_out=False)
+        self.bargein.opened(self.turn, self.detector)  # type: ignore[arg-type]
 
     async def hear(self, *frames: Frame) -> None:
         for long in frames:

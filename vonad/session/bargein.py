@@ -13,6 +13,7 @@ from collections.abc import Callable
 from vonad.engine import VoiceActivity, VoiceActivityDetector
 from vonad.frame import CAPTURE_RATE, Frame
 from vonad.session.contact import RAISED
+from vonad.session.continuation import Continuation
 from vonad.session.echo import Echo
 from vonad.session.floor import Floor
 from vonad.session.mouth import Mouth
@@ -43,6 +44,9 @@ WORDLESS_S = 2.0
 """Speech as long as this without one word that could be understood is not for us, and may be ourselves: the reply grows
 loud again, though words may still come."""
 
+UTTERED_S = 0.25
+"""Who is to be listened to because the reply ends meanwhile has spoken so long, or said a word: a cough is shorter."""
+
 ECHO_S = 0.8
 """How much of a reply measures its echo where no words could tell it from the user."""
 
@@ -71,7 +75,7 @@ class BargeIn:
         self._frames_s = 0.0
         self._in_speech = False
         self._ducked = False
-        self._going_on = False
+        self._continuation = Continuation(mouth)
         self._speech_s = self._longest_s = 0.0
         self._quiet_s = PHRASE_S
         self._faint_s = self._still_s = 0.0
@@ -90,7 +94,15 @@ class BargeIn:
     @property
     def speaking(self) -> bool:
         """Whether somebody is in the middle of what may be an interruption."""
-        return self._ducked and not self._remark.ours and self._quiet_s < PHRASE_S
+        remark = self._remark
+        uttered = self._longest_s >= UTTERED_S or bool(remark.said)
+        goes_on = self._ducked and self._quiet_s < PHRASE_S
+        return goes_on and uttered and not (remark.ours or self._for_others)
+
+    @property
+    def _for_others(self) -> bool:
+        """Whether what is said has taken so long, or so long without a word, that it is hardly for us."""
+        return self._frames_s >= LONGEST_S or (self._longest_s >= WORDLESS_S and not self._remark.said)
 
     def opened(self, turn: Turn, detector: VoiceActivityDetector | None) -> None:
         """A reply begins to be made, or to play. detector: tells speech from noise; without one words alone decide."""
@@ -106,14 +118,17 @@ class BargeIn:
         else:
             self.echo = Echo(self._rules.margin_db)  # it is measured anew, so that a wrong measure cannot last
         self._remark.begin()
-        self._in_speech = self._attended = False
+        self._in_speech = self._attended = self.went_on = False
         self._faint_s = 0.0
         self._keep_only(0.0)
         self._calm()
+        self._continuation.of(turn)
 
     def sounds(self) -> None:
         """The reply begins to play, maybe in the middle of what somebody says."""
-        if self._ducked:
+        if not self._ducked:
+            self._continuation.anew()  # what has only begun may be the reply itself
+        elif not self._for_others:
             self._mouth.duck(on=True)
 
     def closed(self) -> tuple[Frame, ...]:
@@ -173,6 +188,7 @@ class BargeIn:
     # Speech
 
     def _count(self, probability: float, frame: Frame) -> None:
+        self._continuation.passed(self._window_s)
         self._in_speech = probability >= (SPEECH_OFF if self._in_speech else SPEECH_ON)
         if not self._in_speech:
             self.echo.fade(self._window_s)
@@ -189,7 +205,6 @@ class BargeIn:
             self._keep_only(PRE_ROLL_S + ONSET_S)
         if self._quiet_s > GAP_S:
             self._speech_s = 0.0
-            self._going_on = self._goes_on
         self._quiet_s = 0.0
         self._speech_s += self._window_s
         self._longest_s = max(self._longest_s, self._speech_s)
@@ -197,20 +212,27 @@ class BargeIn:
             self._suspect()
 
     def _from_user(self, frame: Frame) -> bool:
-        """By its loudness, until words have proven it; where nothing has sounded, it can be nobody else."""
-        if self._mouth.silent or (self._going_on and self._quiet_s <= GAP_S):
+        """By its loudness, until words have proven it; where nothing has sounded, it can be nobody else.
+
+        Then seconds alone decide for a backend that cannot overhear: what the room says is not to cancel all it does.
+        """
+        overhears, continuation = self._floor.capabilities.overhears, self._continuation
+        if self._quiet_s > GAP_S:
+            continuation.anew()
+        if continuation.settled:
+            if not (overhears or continuation.admitted):
+                return False
+            continuation.heard(frame.samples)
             return True
-        if not self._floor.capabilities.overhears and self._mouth.into_ms <= ECHO_S * 1000:
+        if continuation.lasts(frame.samples):
+            return True
+        if not overhears and self._mouth.silent:
+            return False  # an echo's last, or nobody's first: the measure of echoes is not for it
+        sounds = self._turn is not None and not self._turn.heard_out
+        if not overhears and sounds and self._mouth.into_ms <= ECHO_S * 1000:
             self.echo.measure(frame.samples)
             return False
-        return self._remark.meant or self.echo.louder(frame.samples)
-
-    @property
-    def _goes_on(self) -> bool:
-        """Whether who begins to speak now goes on with words that only a quiet had ended; nothing was done for them."""
-        turn = self._turn
-        quiet_ended = turn is not None and turn.endpoint in {"silence", "semantic"} and not turn.acted
-        return quiet_ended and self._mouth.silent
+        return self._remark.meant or (not continuation.under_way and self.echo.louder(frame.samples))
 
     def _wait(self, seconds: float) -> None:
         self._quiet_s += seconds
@@ -247,7 +269,7 @@ class BargeIn:
         self._ducked = False
         self._speech_s = self._longest_s = 0.0
         self._quiet_s = PHRASE_S
-        self._going_on = False
+        self._continuation.anew()
         self._remark.forget()
         self.echo.forget()
 
@@ -258,6 +280,8 @@ class BargeIn:
         enough_words = len(remark.said) >= rules.words
         enough_speech = self._longest_s >= rules.speech_s
         overhears = self._floor.capabilities.overhears
+        acts = self._turn is not None and self._turn.acted
+        goes_on = self._continuation.under_way and not acts
         if overhears and remark.ours:
             if enough_words:
                 self.echo.was_ours()
@@ -265,19 +289,19 @@ class BargeIn:
                 self._resume()
         elif overhears and remark.stopped:
             self._break_in("stop_word")
-        elif not overhears or (self._going_on and not remark.agrees):
+        elif not overhears or (goes_on and not remark.agrees):
             if enough_speech:
                 self._break_in("speech")
         elif remark.meant:
             both = enough_words and (enough_speech or self._activity is None)
             if both or (rules.need == "any" and (enough_words or enough_speech)):
                 self._break_in("speech")
-        if self._frames_s >= LONGEST_S or (self._longest_s >= WORDLESS_S and not remark.said):
+        if self._for_others:
             self._mouth.duck(on=False)
         self._keep_only(LONGEST_S)
 
     def _break_in(self, source: str) -> None:
-        self.went_on = self._going_on and source == "speech"
+        self.went_on = self._continuation.under_way and source == "speech"
         said = self.closed()
         self._interrupt(source, said)
 

@@ -268,14 +268,14 @@ class Course:
 
     def _barged_in(self, source: str, past: tuple[Frame, ...]) -> None:
         """Somebody speaks over the reply: be silent, and listen to all of it, from the words that it goes on with."""
-        turn = self._floor.turn
-        if self.barge_in.went_on and turn is not None and not turn.acted and self.microphone.said:
+        turn, went_on = self._floor.turn, self.barge_in.went_on
+        if went_on and turn is not None and not turn.acted and self.microphone.said:
             past, turn.resaid = self.microphone.said + past, True
 
         def listen(trigger: Trigger) -> None:
             self.listen(trigger, "voice", past=past or None)
             if self._floor.turn is not None:
-                self._floor.turn.barged = source
+                self._floor.turn.barged, self._floor.turn.continues = source, went_on
 
         self.interruption.before(source, listen, idle=Trigger.LISTEN)
 
@@ -322,7 +322,8 @@ class Course:
             self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
         trigger = Trigger.PLAYBACK_FINISHED if self._floor.state is State.SPEAKING else Trigger.REPLY_SILENT
         self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
-        own, wanted = self.own_turns, follow_up or self.barge_in.speaking
+        spoken_to = turn.source in SPOKEN and self.barge_in.speaking  # an announcement is no conversation
+        own, wanted = self.own_turns, follow_up or spoken_to
         own.reopen = wanted or (turn.source == "say" and own.reopen)
         if wanted and not len(self.mouth.announcements) and not self.fallback.due:
             own.reopen = False

@@ -41,6 +41,7 @@ class Mouth:
         self._ready: Utterance | None = None
         self._trouble = ""
         self._ringing = ""
+        self._rings_for: Turn | None = None
 
     @property
     def sounded(self) -> bool:
@@ -60,8 +61,10 @@ class Mouth:
     @property
     def silent(self) -> bool:
         """Whether nothing of the open turn's reply has sounded, nor does a filler just now: there can be no echo."""
-        utterance = self._utterance
-        return utterance is None or (not utterance.sounded and utterance.played_s > utterance.pushed_s - HAIR_S)
+        utterance, turn = self._utterance, self._floor.turn
+        if utterance is None:
+            return turn is None or not turn.heard_out
+        return not utterance.sounded and utterance.played_s > utterance.pushed_s - HAIR_S
 
     @property
     def into_ms(self) -> int:
@@ -83,8 +86,10 @@ class Mouth:
 
     @property
     def spoken(self) -> str:
-        """What of the open turn's reply has begun to sound; when it is over, it rings on until something else does."""
-        return self._utterance.spoken if self._utterance is not None else self._ringing
+        """What of the open turn's reply has begun to sound; when it is over, it rings on until the turn is."""
+        if self._utterance is not None:
+            return self._utterance.spoken
+        return self._ringing if self._floor.turn is self._rings_for else ""
 
     def duck(self, *, on: bool) -> None:
         """Speak more quietly, or loud again."""
@@ -276,7 +281,7 @@ class Mouth:
         if self._utterance is not utterance:
             return
         turn.heard = heard
-        self._utterance, self._ringing = None, utterance.spoken
+        self._utterance, self._ringing, self._rings_for = None, utterance.spoken, turn
         floor.drop_timer("stalled")
         if utterance.sounded:
             floor.mark(turn, "playback_finished")

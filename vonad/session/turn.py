@@ -62,6 +62,7 @@ class Turn:
     barged:         what interrupted the reply before it: speech or stop_word; unsure: the reply ended before that was
                     known; empty: it began in quiet.
     resaid:         its words are the beginning of the next turn's: it was no exchange.
+    continues:      its beginning are the words of the turn before, which only a quiet had ended.
     orphaned:       the backend that asked for its skills is gone: the house says what came of them.
     skill_budget_s: the longest of the times its skills may take.
     budget:         what it may still cost.
@@ -99,6 +100,7 @@ class Turn:
     audio_gap: bool = False
     barged: str = ""
     resaid: bool = False
+    continues: bool = False
     orphaned: bool = False
     skill_budget_s: float = 0.0
     budget: TurnBudget | None = None
