@@ -322,6 +322,7 @@ class Course:
             self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
         trigger = Trigger.PLAYBACK_FINISHED if self._floor.state is State.SPEAKING else Trigger.REPLY_SILENT
         self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
+        self.mouth.rest()
         spoken_to = turn.source in SPOKEN and self.barge_in.speaking  # an announcement is no conversation
         own, wanted = self.own_turns, follow_up or spoken_to
         own.reopen = wanted or (turn.source == "say" and own.reopen)

@@ -113,6 +113,8 @@ class Mouth:
 
     def speech(self, turn: Turn) -> Utterance | None:
         """Where this turn's sound goes; None in a session of text."""
+        if self._utterance is not None and self._utterance.turn != turn.number:
+            self.rest()
         if self._utterance is None and self._floor.line is not None:
             if self._ready is None or self._ready.turn != turn.number:
                 self.prepare(turn)
@@ -143,7 +145,16 @@ class Mouth:
         if floor.turn is not None:
             failed = floor.turn.failed
             self._acknowledge(floor.turn, "failed" if failed else "cancelled", self._trouble or "interrupted")
-        return utterance.heard() if utterance is not None else ""
+        if utterance is None:
+            return ""
+        utterance.abandon()
+        return utterance.heard()
+
+    def rest(self) -> None:
+        """The turn is over: what is left of its right to speak is not the next one's."""
+        utterance, self._utterance = self._utterance, None
+        if utterance is not None:
+            utterance.abandon()
 
     # The house's own words and sounds
 
@@ -169,6 +180,8 @@ class Mouth:
         frames = self._floor.means.cues.cue(name)
         if name == "wake":
             self.chime.beside_microphone(frames)
+        elif turn.heard_out:
+            return  # the backend was quicker than the word that it has begun
         elif frames and (utterance := self.speech(turn)) is not None:
             self._floor.spawn(put(turn, utterance, frames, filler=True), "chime")
 
@@ -274,6 +287,8 @@ class Mouth:
             turn.failed = True
             self._trouble = "the satellite failed"
             floor.tell_error(error, "play")
+        finally:
+            utterance.abandon()
         heard = utterance.heard()
         if not ok:
             turn.follow_up = False  # nobody knows when it falls silent

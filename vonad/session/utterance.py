@@ -73,21 +73,33 @@ class Utterance:
         self._begun_at: float | None = None
         self._played_before = 0.0
         self._finished = False
+        self._abandoned = False
 
     async def put(self, frame: Frame) -> None:
         """Queue sound; waits while too much is waiting already."""
         if not frame.filler:
             self._replied = True
-        await self._queue.put(frame)
+        await self._queued(frame)
 
     async def sentence(self, text: str) -> None:
         """The frames that follow speak this text."""
-        await self._queue.put(text)
+        await self._queued(text)
 
     async def end(self) -> None:
         """Nothing more comes: `run` returns when all has been heard."""
         self.ended = True
-        await self._queue.put(None)
+        await self._queued(None)
+
+    def abandon(self) -> None:
+        """Nobody is to hear more of it: what waits is thrown away, as is what comes, and whoever waited may go on."""
+        self._abandoned = True
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+
+    async def _queued(self, item: Frame | str | None) -> None:
+        if not self._abandoned:
+            await self._queue.put(item)
 
     def duck(self, *, on: bool) -> None:
         """Play what is not handed to the line yet more quietly, or loud again."""
@@ -152,6 +164,8 @@ class Utterance:
             elif not self._replied:
                 self._bridging = True
                 await self._play(self._resampler.push(item))
+        if self._abandoned:
+            return
         rest = self._resampler.flush()
         if len(rest):
             await self._play(Frame(rest, self._rate, turn=self.turn))
@@ -184,7 +198,7 @@ class Utterance:
             await self._hand_over(frame)
             return
         for start in range(0, len(samples), self._piece):
-            if frame.filler and self._replied:
+            if self._abandoned or (frame.filler and self._replied):
                 return
             piece = samples[start : start + self._piece]
             await self._hand_over(Frame(piece, frame.rate, frame.at, frame.turn, frame.filler))

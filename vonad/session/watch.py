@@ -231,6 +231,7 @@ class Watch:
 
     def _end(self, turn: Turn) -> None:
         turn.failed = True
+        turn.outcome = turn.outcome or "failed"  # what its backend still says is not heard any more
         turn.heard = self._mouth.silence() or turn.heard
         self._floor.spawn(self._given_up(turn), "give up")
 
