@@ -68,6 +68,19 @@ async def test_who_goes_on_right_after_the_endpoint_is_heard_whole(
         assert story.outcomes == ["superseded", "completed"]
 
 
+async def test_who_goes_on_after_more_than_20_s_is_heard_from_the_first_word_on() -> None:
+    first = Frame(speech(0.02).samples // 2, 16_000)
+    async with conversation(capabilities=BackendCapabilities(), line=full_duplex()) as story:
+        await story.hear(first, *[speech(0.02)] * 1_000)
+        while story.session.state == "listening":
+            await story.hear(quiet(0.02))
+        await story.hear(*[speech(0.02)] * 40)
+        assert story.session.state == "listening"
+        assert story.turn == 2
+        assert loud_s(story.dialogue.heard) == pytest.approx(20.82, abs=0.01)
+        assert story.dialogue.heard[0].samples.max() == first.samples.max()
+
+
 async def test_the_first_part_is_no_exchange_of_its_own() -> None:
     async with conversation(capabilities=OVERHEARS, line=full_duplex()) as story:
         await ask(story)

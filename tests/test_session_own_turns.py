@@ -4,6 +4,7 @@ from tests.conversation import conversation
 from vonad.backend import ReplyDone, ReplyText
 from vonad.frame import Frame
 from vonad.plan import Plan
+from vonad.session.announcement import new_announcement
 from vonad.testing import settle, speech
 
 
@@ -70,3 +71,16 @@ async def test_sound_that_was_lost_on_the_way_is_told_with_the_turn() -> None:
         await settle()
         await story.understood("what time is it", "It is noon.")
         assert story.told("turn.ended")[0].data["audio_gap"] is True
+
+
+async def test_an_announcement_that_interrupts_just_before_the_follow_up_leaves_the_question_open() -> None:
+    plan = Plan(satellite="desk", backends=("scripted",), follow_up="always")
+    async with conversation(plan=plan) as story:
+        await story.say_command()
+        await story.understood("turn on the lamp", "Shall I?")
+        await story.clock.advance(0.1)
+        story.session.say(new_announcement("Dinner is ready.", interrupt=True))
+        await settle()
+        await story.clock.advance(2.0)
+        assert story.outcomes == ["completed", "completed"]
+        assert story.session.state == "listening"

@@ -23,7 +23,7 @@ HAIR_S = 0.001
 """No timer is set for less: sums of seconds are never quite what they should be."""
 
 EARLY = 1_000
-"""Frames kept while the dialogue takes its turn up: 20 s, longer than it may take."""
+"""Frames kept while the dialogue takes its turn up, beside what was captured before: 20 s, longer than it may take."""
 
 
 class Microphone:
@@ -108,11 +108,11 @@ class Microphone:
         captured: deque[Frame] = deque()
         self._captured = captured
         self._room = round(endpointing.maximum_s * CAPTURE_RATE)
-        self._early = deque(maxlen=EARLY)
-        for frame in pre_roll:
-            if self._kept:
+        past = tuple(pre_roll)
+        self._early = deque(past, maxlen=EARLY + len(past))
+        if self._kept:
+            for frame in past:
                 self._keep(frame)
-            self._early.append(frame)
         turn.ended.add_done_callback(lambda _: captured.clear())
         turn.ended.add_done_callback(lambda _: said.clear())
         self._watch(turn)

@@ -66,6 +66,11 @@ class OwnTurns:
         floor.started(turn)
         mouth.own_words(turn, announcement.text)
 
+    def cut_short(self, turn: Turn | None) -> None:
+        """An announcement takes the place of this turn: a microphone that was about to open opens behind it."""
+        if turn is not None and turn.heard_out and self.wants_follow_up(turn):
+            self.reopen = True
+
     def wants_follow_up(self, turn: Turn) -> bool:
         """Whether the microphone opens after this turn: for what announcements kept from it, after the last of them."""
         if self._floor.line is None or turn.structure is not None:

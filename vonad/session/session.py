@@ -269,6 +269,7 @@ class Session:
         """Announce: now when nobody is speaking, else when this turn is over. Raises overload."""
         self._course.mouth.expect(announcement)
         if announcement.interrupt and self.state in ANSWERING:
+            self._course.own_turns.cut_short(self.turn)
             self._course.interruption.interrupt("say")
         elif self.state in RESTING or (self.listening and not self._course.microphone.spoke):
             self._course.own_turns.announce(Trigger.SAY)
