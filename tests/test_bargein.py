@@ -37,6 +37,7 @@ class Reply:
         self.mouth = SimpleNamespace(
             spoken=REPLY,
             into_ms=2_000,
+            pushed_s=2.0,
             silent=False,
             interruptible=True,
             duck=lambda *, on: self.ducks.append(on) if self._new(on) else None,

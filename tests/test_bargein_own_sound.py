@@ -68,6 +68,23 @@ async def test_the_heard_cue_s_echo_does_not_have_the_reply_interrupt_itself(
 
 
 @EITHER
+async def test_a_cue_that_was_heard_whole_before_its_echo_comes_is_remembered(
+    capabilities: BackendCapabilities,
+) -> None:
+    line = full_duplex()
+    async with conversation(capabilities=capabilities, line=line, cues=Cue("heard", 0.15)) as story:
+        await ask(story)
+        line.heard(0.15)
+        await story.hear(*[LEAK] * 8)
+        story.answer_with(REPLY, seconds=6.0)
+        await story.understood("turn on the lamp")
+        for _ in range(20):
+            line.heard(0.1)
+            await story.hear(*[LEAK] * 5)
+        assert story.session.state == "speaking"
+
+
+@EITHER
 @pytest.mark.parametrize("late", [0, 3, 10])
 async def test_a_filler_s_echo_does_not_have_the_reply_interrupt_itself(
     capabilities: BackendCapabilities, late: int

@@ -22,14 +22,14 @@ class Continuation:
         self.under_way = False
         self._mouth = mouth
         self._turn: Turn | None = None
-        self._silent_s = 0.0
+        self._silent_s = self._pushed_s = 0.0
         self._power = 0.0
         self._pieces = 0
 
     def of(self, turn: Turn) -> None:
         """This turn's words have ended; nothing has sounded since."""
         self._turn = turn
-        self._silent_s = SETTLE_S
+        self._silent_s, self._pushed_s = SETTLE_S, self._mouth.pushed_s
         self.anew()
 
     def anew(self) -> None:
@@ -38,8 +38,10 @@ class Continuation:
         self._power, self._pieces = 0.0, 0
 
     def passed(self, seconds: float) -> None:
-        """So much more has been captured."""
-        self._silent_s = self._silent_s + seconds if self._mouth.silent else 0.0
+        """So much more has been captured; what sounded meanwhile may have been heard whole."""
+        before, self._pushed_s = self._pushed_s, self._mouth.pushed_s
+        silent = self._mouth.silent and self._pushed_s == before
+        self._silent_s = self._silent_s + seconds if silent else 0.0
 
     @property
     def settled(self) -> bool:
