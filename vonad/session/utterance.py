@@ -79,16 +79,19 @@ class Utterance:
         """Queue sound; waits while too much is waiting already."""
         if not frame.filler:
             self._replied = True
-        await self._queued(frame)
+        if not self._abandoned:
+            await self._queue.put(frame)
 
     async def sentence(self, text: str) -> None:
         """The frames that follow speak this text."""
-        await self._queued(text)
+        if not self._abandoned:
+            await self._queue.put(text)
 
     async def end(self) -> None:
         """Nothing more comes: `run` returns when all has been heard."""
         self.ended = True
-        await self._queued(None)
+        if not self._abandoned:
+            await self._queue.put(None)
 
     def abandon(self) -> None:
         """Nobody is to hear more of it: what waits is thrown away, as is what comes, and whoever waited may go on."""
@@ -96,10 +99,6 @@ class Utterance:
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(None)
-
-    async def _queued(self, item: Frame | str | None) -> None:
-        if not self._abandoned:
-            await self._queue.put(item)
 
     def duck(self, *, on: bool) -> None:
         """Play what is not handed to the line yet more quietly, or loud again."""
