@@ -1,5 +1,6 @@
 """Policy in a conversation: what is asked before it is done, what a hook stops, and what a turn may cost."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from vonad.control import Continue, ControlEvent, FallBack, Ignore, InjectContex
 from vonad.errors import VonadError
 from vonad.host import NoSettings
 from vonad.plan import Budget, ContextEvent, Plan
+from vonad.session.announcement import new_announcement
 from vonad.session.confirmation import GROUP
 from vonad.skill import AnySkill, Call, SkillResult
-from vonad.testing import ScriptedBackend, settle
+from vonad.testing import ScriptedBackend, quiet, settle
 
 QUESTION = "Shall I do this: probe, minutes 5?"
 
@@ -100,6 +102,104 @@ async def test_a_session_of_text_confirms_by_its_next_turn(tmp_path: Path) -> No
         second = story.session.ask("yes")
         await settle()
         assert (second.reply, lock.opened) == ("It is open.", 1)
+
+
+# What withdraws the question
+
+
+async def nothing_said(story: Conversation) -> None:
+    """The microphone opens for the answer, and nobody speaks."""
+    await story.clock.advance(1)
+    await story.hear(*[quiet(0.5)] * 17)
+    assert story.session.state == "idle"
+
+
+async def stopped_while_listening(story: Conversation) -> None:
+    assert story.session.state == "listening"
+    assert story.session.stop()
+    await settle()
+
+
+async def said_stop(story: Conversation) -> None:
+    await answer(story, "stop")
+
+
+async def told_something(story: Conversation) -> None:
+    story.session.say(new_announcement("Dinner is ready.", satellite="desk"))
+    await story.clock.advance(3)
+    assert story.session.stop()
+    await settle()
+
+
+@pytest.mark.parametrize(
+    "event", [nothing_said, stopped_while_listening, said_stop, told_something], ids=lambda event: event.__name__
+)
+async def test_a_yes_after_silence_stop_or_an_announcement_unlocks_nothing(
+    tmp_path: Path, event: Callable[[Conversation], Awaitable[None]]
+) -> None:
+    lock = Lock(tmp_path)
+    async with conversation(skills=lock.skills) as story:
+        await wish(story)
+        await event(story)
+        story.session.listen(None)
+        await settle()
+        assert GROUP not in {group.skill for group in story.dialogue.sentences.skills}
+        story.answer_with("Yes what?")
+        await answer(story, "yes")
+        assert lock.opened == 0
+
+
+async def test_a_question_that_is_stopped_while_it_is_asked_is_withdrawn(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    async with conversation(skills=lock.skills) as story:
+        await story.say_command()
+        await story.understood("open it")
+        story.call_skill("probe", minutes=5)
+        await settle()
+        assert story.session.state == "speaking"
+        assert story.session.stop()
+        await story.clock.advance(2)
+        story.answer_with("Yes what?")
+        story.session.ask("yes")
+        await settle()
+        assert (lock.opened, "say yes" in story.dialogue.told) == (0, True)
+
+
+async def test_stop_after_the_turn_withdraws_the_question_in_a_session_of_text_too(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    plan = Plan(satellite=None, backends=("scripted",), purpose="idle")
+    async with conversation(plan=plan, text_only=True, skills=lock.skills) as story:
+        story.session.ask("open it")
+        await settle()
+        story.call_skill("probe", minutes=5)
+        await settle()
+        assert not story.session.stop(), "there is nothing to silence"
+        story.session.ask("yes")
+        await settle()
+        assert lock.opened == 0
+
+
+async def test_a_wake_that_brings_the_yes_in_writing_answers_instead_of_the_microphone(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    async with conversation(skills=lock.skills) as story:
+        await wish(story)
+        assert story.session.state == "listening"
+        story.session.preempt("yes")
+        await story.clock.advance(2)
+        assert lock.opened == 1
+
+
+async def test_a_question_that_a_wake_cuts_short_can_be_answered_at_once(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    async with conversation(skills=lock.skills) as story:
+        await story.say_command()
+        await story.understood("open it")
+        story.call_skill("probe", minutes=5)
+        await settle()
+        story.session.listen(None)
+        await settle()
+        await answer(story, "yes")
+        assert lock.opened == 1
 
 
 # Control events

@@ -97,16 +97,22 @@ class Confirmation:
 
     def __init__(self, floor: Place) -> None:
         self.pending: Pending | None = None
+        self._asked_in = 0
         self._floor = floor
         self._made: tuple[Sentences, str, Sentences] | None = None
 
-    def asked(self, pending: Pending) -> None:
-        """The user is asked this now, and nothing that was asked before."""
-        self.pending = pending
+    def asked(self, pending: Pending, *, turn: int = 0) -> None:
+        """The user is asked this now, in this turn, and nothing that was asked before."""
+        self.pending, self._asked_in = pending, turn
 
     def drop(self) -> None:
         """The answer does not matter any more."""
         self.pending = None
+
+    def over(self, turn: int) -> None:
+        """A turn is over. The one behind the question was for the answer, whatever has become of it."""
+        if turn != self._asked_in:
+            self.drop()
 
     def answered(self, text: str, language: str) -> Verdict | None:
         """What the user makes of it; None: nothing was asked, or this is about something else, and the call is dropped.

@@ -46,6 +46,7 @@ class Floor:
     notes:     what is to be known in the next turn besides what was said.
     begun:     told when the dialogue has taken a turn up.
     turn_over: told when a turn has ended.
+    finished:  told which one that was.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Floor:
         self.notes: Callable[[], tuple[Exchange, ...]] = tuple
         self.begun: Callable[[Turn], Awaitable[None]] = _nothing
         self.turn_over: Callable[[], None] = lambda: None
+        self.finished: Callable[[Turn], None] = lambda turn: None
         self.turn: Turn | None = None
         self.last: Turn | None = None
         self.exchanges: list[Exchange] = list(means.history)[-CONTEXT_TURNS:]
@@ -266,6 +268,7 @@ class Floor:
             self.exchanges = remember(self.exchanges, Exchange(turn.said, turn.heard), CONTEXT_TURNS)
         committed = self.means.journal.turn_ended(turn.id, turn.record(self.plan.backends[0]))
         self.turn_over()
+        self.finished(turn)
         self.spawn(self._publish_end(turn, outcome, committed), f"{END_OF_TURN} {turn.number}", outlives_turn=True)
 
     async def _publish_end(self, turn: Turn, outcome: Outcome, committed: asyncio.Future[bool]) -> None:

@@ -277,6 +277,7 @@ class Session:
     def stop(self, source: str = "stop") -> bool:
         """Be quiet: ends playback, turn, follow-up and what waits to be said. False when there was nothing to stop."""
         forgotten = self._course.mouth.forget("stopped")
+        self._course.answer.skills.confirmation.drop()  # who wants quiet has not said yes
         turn = self._floor.turn
         if self.listening and turn is not None:
             self._course.nothing_said(turn, "cancelled")

@@ -59,6 +59,7 @@ class Skills:
         self.begun: Callable[[], None] = lambda: None
         self.confirmation = Confirmation(floor)
         floor.sentences = lambda: self.confirmation.sentences(floor.means.sentences())
+        floor.finished = self._over
         self._floor = floor
         self._mouth = mouth
         self._apologise = apologise
@@ -260,12 +261,17 @@ class Skills:
     def _ask(self, turn: Turn, pending: Pending) -> None:
         """The house asks, in its own words: no model gets to put the question, or to answer it."""
         floor = self._floor
-        self.confirmation.asked(pending)
+        self.confirmation.asked(pending, turn=turn.number)
         turn.follow_up, turn.outcome = True, "completed"
         if floor.state is State.EXECUTING_SKILL:
             floor.machine.fire(Trigger.SKILLS_SETTLED, State.SPEAKING if self._mouth.sounded else State.PROCESSING)
         floor.spawn(interrupt_dialogue(floor), "interrupt")
         self._mouth.own_words(turn, pending.prompt)
+
+    def _over(self, turn: Turn) -> None:
+        """A microphone that made way before anybody had spoken was no answer: the typed one may be."""
+        if turn.outcome != "superseded" or turn.said:
+            self.confirmation.over(turn.number)
 
     def say_unsaid(self, turn: Turn) -> None:
         """No backend will say what the skills had to say: the house does."""
