@@ -352,20 +352,31 @@ async def test_what_was_kept_and_cannot_be_read_stops_nothing(tmp_path: Path, ca
     assert "cannot be read and are lost" in caplog.text
 
 
-async def test_a_house_without_room_says_a_durable_one_when_there_is_some(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_house_without_room_says_it_when_there_is_some(tmp_path: Path, durable: bool) -> None:
     async with runtime_house(tmp_path, session="maximum = 1") as home:
         await home.connect()
         session = await home.sessions.create()
-        with pytest.raises(VonadError, match="maximum is 1"):
-            home.house.say("desk", "dinner is ready")
-        name = home.house.say("desk", "take your medicine", durable=True)
-        await home.clock.advance(100)
+        await home.sessions.start_turn(session.session_id, "hello")
+        name = home.house.say("desk", "take your medicine", durable=durable)
+        await home.clock.advance(11)
         assert home.house.announcement(name).state == "queued"
         await home.sessions.archive(session.session_id)
         await home.until("session.closed")
         await home.clock.advance(10)
         await home.until("say.finished")
         assert home.house.announcement(name).state == "finished"
+
+
+async def test_an_announcement_takes_the_seat_of_a_conversation_in_text_that_rests(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, session="maximum = 2") as home:
+        await home.connect()
+        older, newer = [(await home.sessions.create()).session_id for _ in range(2)]
+        name = home.house.say("desk", "dinner is ready")
+        await home.until("say.finished")
+        assert home.house.announcement(name).state == "finished"
+        assert (await home.sessions.read(older)).reason == "superseded"
+        assert (await home.sessions.read(newer)).state == "idle"
 
 
 async def test_only_so_many_wait_in_the_house(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.callers import code, opening
+from tests.callers import code, opening, talk
 from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.backend import BackendCapabilities, ReplyDone, SkillRequest
 from vonad.errors import VonadError
@@ -111,6 +111,35 @@ async def test_sessions_on_a_satellite_have_a_limit_of_their_own(tmp_path: Path)
         seats[0].release()
         seats[0].release()
         home.runtime.sessions.reserve("desk", home.runtime.settings)
+
+
+async def test_a_wake_in_a_full_house_takes_the_seat_that_nobody_at_a_keyboard_has_used_for_longest(
+    tmp_path: Path,
+) -> None:
+    async with runtime_house(tmp_path, session="maximum = 3") as home:
+        await home.connect("desk")
+        await home.connect("attic")
+        views = [(await home.sessions.create()).session_id for _ in range(3)]
+        await home.clock.advance(1)
+        await talk(home, views[2], "hello")
+        await home.sessions.start_turn(views[1], "this one is being answered")
+        await settle()
+        assert await home.asked("desk") == "accepted"
+        assert [(await home.sessions.read(name)).state for name in views] == ["closed", "processing", "idle"]
+        assert (await home.sessions.read(views[0])).reason == "superseded"
+        assert await home.asked("attic") == "accepted"
+        assert len(home.runtime.sessions) == 3
+        assert await code(home.sessions.create()) == "session_limit", "a keyboard takes nobody's seat"
+
+
+async def test_a_wake_that_opens_nothing_takes_nobody_s_seat(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path, session="maximum = 1") as home:
+        await home.connect()
+        view = await home.sessions.create()
+        reserve = home.runtime.sessions.reserve
+        with reserve("desk", home.runtime.settings), pytest.raises(VonadError, match="maximum is 1"):
+            reserve("attic", home.runtime.settings)
+        assert (await home.sessions.read(view.session_id)).state == "idle"
 
 
 # Meerkat: build options

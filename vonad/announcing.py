@@ -99,7 +99,7 @@ class Announcing:
     # Requests
 
     def say(self, announcement: Announcement) -> Announcement:
-        """Have it said. Raises not_found (not for a durable one), overload, session_limit.
+        """Have it said, or hold it until the house has room. Raises not_found (not for a durable one), overload.
 
         An id that was seen less than a minute ago is the same request: that announcement is returned.
         """
@@ -110,7 +110,7 @@ class Announcing:
         try:
             self._deliver(announcement)
         except VonadError as error:
-            if not announcement.durable:
+            if not announcement.durable and error.code != "session_limit":
                 raise
             if len(self._waiting) >= WAITING:
                 why = f"{len(self._waiting)} announcements wait for their satellites already; cancel some"

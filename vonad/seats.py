@@ -7,16 +7,22 @@ from vonad.errors import VonadError
 
 
 class Seat:
-    """Room for one session. Given back when the `with` ends, unless it was kept; then by `release`."""
+    """Room for one session. Given back when the `with` ends, unless it was kept; then by `release`.
 
-    def __init__(self, seats: "Seats", satellite: str | None) -> None:
+    instead: the one that it takes the place of, once it is kept.
+    """
+
+    def __init__(self, seats: "Seats", satellite: str | None, instead: "Seat | None" = None) -> None:
         self.satellite = satellite
+        self.instead = instead
         self._seats = seats
         self._kept = False
 
     def keep(self) -> None:
         """There is a session in it now."""
         self._kept = True
+        if self.instead is not None:
+            self.instead.release()
 
     def release(self) -> None:
         """It is free again."""
@@ -43,7 +49,7 @@ class Seats:
         """Take one. Raises session_limit.
 
         most:    in the house; each: on the same satellite, 0: no limit.
-        instead: of this one, which is to be released as soon as the new one is kept.
+        instead: of this one, which is released as soon as the new one is kept.
         """
         taken = [seat for seat in self._taken if seat is not instead]
         if len(taken) >= most:
@@ -53,9 +59,13 @@ class Seats:
         if each and here >= each:
             why = f"{satellite} has {here} sessions open; policy.sessions_per_satellite is {each}"
             raise VonadError("session_limit", why, op="session", retryable=True)
-        seat = Seat(self, satellite)
+        seat = Seat(self, satellite, instead)
         self._taken.add(seat)
         return seat
+
+    def promised(self, seat: Seat) -> bool:
+        """Whether another is about to take its place."""
+        return any(other.instead is seat for other in self._taken)
 
     def free(self, seat: Seat) -> None:
         """Give one back; twice is once."""

@@ -21,6 +21,7 @@ from vonad.seats import Seat, Seats
 from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.structured import unsupported
+from vonad.session.watch import RESTING
 from vonad.settings import Settings
 from vonad.skill import Risk
 
@@ -150,11 +151,25 @@ class Sessions:
     # Reserve, build, commit
 
     def reserve(self, satellite: str | None, settings: Settings, *, instead: Session | None = None) -> Seat:
-        """Room for a session, where there is one that it supersedes in its seat. Raises session_limit."""
-        each = settings.policy.sessions_per_satellite
+        """Room for a session, where there is one that it supersedes in its seat. Raises session_limit.
+
+        Who is in the room comes first: in a full house a satellite's session takes the seat of the one without a
+        satellite that has not been used for longest.
+        """
+        most, each = settings.session.maximum, settings.policy.sessions_per_satellite
         before = self._open.get(instead.id) if instead is not None else None
-        seat = before.seat if before is not None else None
-        return self._seats.reserve(satellite, most=settings.session.maximum, each=each, instead=seat)
+        if before is None and satellite is not None and len(self._seats) >= most:
+            before = self._unused()
+        return self._seats.reserve(satellite, most=most, each=each, instead=before.seat if before is not None else None)
+
+    def _unused(self) -> Opened | None:
+        """Of the sessions of text alone that rest, the one that nobody has used for longest."""
+        resting = [
+            opened
+            for opened in self._open.values()
+            if opened.satellite is None and opened.state in RESTING and not self._seats.promised(opened.seat)
+        ]
+        return min(resting, key=lambda opened: opened.active_at, default=None)
 
     def build(
         self,
@@ -206,12 +221,12 @@ class Sessions:
         self._equipment.check_voice_style(plan)
 
     def commit(self, opened: Opened) -> Session:
-        """It is one of ours from now on: it counts, and can be found. One on its satellite makes way, with its seat."""
+        """It is one of ours from now on: it counts, and can be found. The one in its place makes way, with its seat."""
         before = opened.satellite.session if opened.satellite is not None else None
-        if before is not None:
-            before.close("superseded")
-            if before.id in self._open:
-                self._open[before.id].seat.release()
+        for other in tuple(self._open.values()):
+            if other.session is before or other.seat is opened.seat.instead:
+                other.close("superseded")
+                other.seat.release()
         opened.seat.keep()
         self._open[opened.id] = opened
         if opened.satellite is not None:
