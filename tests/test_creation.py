@@ -132,6 +132,22 @@ async def test_a_wake_in_a_full_house_takes_the_seat_that_nobody_at_a_keyboard_h
         assert await code(home.sessions.create()) == "session_limit", "a keyboard takes nobody's seat"
 
 
+async def test_a_session_wanted_where_one_rests_takes_its_place_and_where_one_is_busy_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with runtime_house(tmp_path, session="maximum = 1") as home:
+        await home.connect()
+        first = await home.sessions.create(satellite="desk")
+        second = await home.sessions.create(satellite="desk")
+        assert (await home.sessions.read(first.session_id)).reason == "superseded"
+        assert home.house.satellites()[0].session_id == second.session_id
+        await home.sessions.start_turn(second.session_id, "what time is it")
+        with pytest.raises(VonadError, match="which is processing: take a turn in that one") as refused:
+            await home.sessions.create(satellite="desk")
+        assert refused.value.code == "session_busy"
+        assert not (await home.sessions.read(second.session_id)).reason
+
+
 async def test_a_wake_that_opens_nothing_takes_nobody_s_seat(tmp_path: Path) -> None:
     async with runtime_house(tmp_path, session="maximum = 1") as home:
         await home.connect()

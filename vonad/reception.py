@@ -19,6 +19,7 @@ from vonad.policy import Policy
 from vonad.session.announcement import Announcement
 from vonad.session.session import Session
 from vonad.session.turn import Turn
+from vonad.session.watch import RESTING
 from vonad.sessions import Opened, Past, Sessions
 from vonad.settings import Settings
 from vonad.wake.gate import Gate
@@ -166,7 +167,8 @@ class Reception:
         if text is not None or purpose == "listen":
             self._check_rate(satellite)
         plan = plan_session(self._settings, satellite, purpose=purpose, overrides=overrides)
-        with self._sessions.reserve(satellite, self._settings) as seat:
+        before = place.session if place is not None else None
+        with self._sessions.reserve(satellite, self._settings, instead=before) as seat:
             past = await self._past(resume) if resume is not None else None
             if satellite is not None and self._free(satellite) is not place:
                 raise VonadError("not_found", f"satellite {satellite} went away meanwhile", op="create")
@@ -247,11 +249,12 @@ class Reception:
             raise VonadError("rate_limited", refusal.detail, op="text", retryable=True)
 
     def _free(self, satellite: str | None) -> Satellite | None:
-        """Where a session may open. Raises not_found, session_busy."""
+        """Where a session may open, in place of one that rests. Raises not_found, session_busy."""
         place = self._lines.get(satellite) if satellite is not None else None
-        if place is not None and place.session is not None and not place.session.over:
-            where = f"{satellite} is in session {place.session.id} already"
-            raise VonadError("session_busy", f"{where}: take a turn in that one", op="create")
+        session = place.session if place is not None else None
+        if session is not None and not session.over and session.state not in RESTING:
+            where = f"{satellite} is in session {session.id}, which is {session.state}"
+            raise VonadError("session_busy", f"{where}: take a turn in that one, or interrupt it first", op="create")
         return place
 
     async def _past(self, name: str) -> Past:
