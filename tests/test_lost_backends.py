@@ -591,7 +591,7 @@ async def test_words_that_policy_does_not_let_through_are_apologised_for_at_once
 @pytest.mark.parametrize("second", [False, True], ids=["plain", "takes context"])
 async def test_what_a_turn_is_to_know_goes_along_to_the_next_backend(*, first: bool, second: bool) -> None:
     other = ScriptedBackend(BackendCapabilities(context_injection=second))
-    oven = ContextEvent(source="oven", spoken_summary="The oven is hot.")
+    oven = ContextEvent(source="oven", payload={"hot": True})
     async with two(TEXT, second=other, capabilities=BackendCapabilities(context_injection=first)) as story:
         await story.session.inject(oven, "queue")
         story.session.ask("what is hot")
@@ -600,7 +600,7 @@ async def test_what_a_turn_is_to_know_goes_along_to_the_next_backend(*, first: b
         await settle()
         assert story.dialogue is other.dialogue
         known = [event.source for event in other.dialogue.context] + [said.user for said in other.dialogue.history]
-        assert known == ["oven" if second else "(oven says: The oven is hot.)"]
+        assert known == ["oven" if second else '(oven says: {"hot": true})']
         await answered(story)
         story.session.ask("and now")
         await settle()

@@ -156,7 +156,7 @@ class SessionService:
         (await self._active(session_id, "interrupt")).admission.interrupt("interrupt")
 
     async def inject(self, session_id: str, event: ContextEvent, mode: InjectMode = "queue") -> str:
-        """Make something known to whoever answers; what happened: queued, steered or interrupted.
+        """Make something known to whoever answers; what happened: queued, said, steered or interrupted.
 
         Raises session_not_found, session_not_active, malformed, capability_unsupported, overload,
         backend_inject_failed.

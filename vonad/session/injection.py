@@ -47,17 +47,18 @@ class Injection:
         floor.begun = self.begun
 
     async def inject(self, event: ContextEvent, mode: InjectMode) -> str:
-        """What happened: queued (for the next turn), steered (into the dialogue) or interrupted.
+        """What happened: queued (for the next turn, and to be said before it), said (just now, and known with the next
+        turn), steered (into the dialogue) or interrupted.
 
-        Raises malformed (interrupt, without anything to say), capability_unsupported (steer), overload (too much waits
-        already), backend_inject_failed.
+        Raises malformed (interrupt, without anything to say), capability_unsupported (steer, likewise), overload (too
+        much waits already), backend_inject_failed.
         """
         if mode == "steer":
             happened = await self._steer(event)
         elif mode == "interrupt":
             happened = self._take_over(event)
         else:
-            happened = self._queue(event)
+            happened = self._queue(event, aloud=self._floor.line is not None)  # of text alone nobody hears it
         self._floor.tell("context.injected", {"source": event.source, "mode": mode, "applied": happened})
         return happened
 
@@ -90,17 +91,32 @@ class Injection:
                 self._floor.tell_error(error, "inject")
         self._known.extend(event for event in due if not _among(event, self._known))
 
-    def _queue(self, event: ContextEvent) -> str:
+    def _queue(self, event: ContextEvent, *, aloud: bool = True, interrupt: bool = False) -> str:
+        """For the next turn; what it brings to say is said as soon as nobody speaks: whoever rings stands at the door
+        now.
+        """
         if len(self._waiting) >= WAITING:
             message = f"session {self._floor.session_id} has {WAITING} events waiting for its next turn already"
             raise VonadError("overload", message, op="inject", retryable=True)
+        happened = self._announce(event, interrupt=interrupt) if aloud else "queued"
         self._waiting.append(event)
-        return "queued"
+        return happened
+
+    def _announce(self, event: ContextEvent, *, interrupt: bool = False) -> str:
+        """Whether what it brings to say is being said already, or will be. Raises overload."""
+        if not event.spoken_summary:
+            return "queued"
+        announcement = new_announcement(event.spoken_summary, interrupt=interrupt)
+        self._say(announcement)
+        turn = self._floor.turn
+        return "said" if turn is not None and turn.request_id == announcement.id else "queued"
 
     async def _steer(self, event: ContextEvent) -> str:
         floor = self._floor
         if not floor.capabilities.context_injection:
-            message = f"backend {floor.backend} takes no context into a running turn: use mode queue or interrupt"
+            if event.spoken_summary:  # the most that can be done: said right after the turn that runs
+                return self._queue(event)
+            message = f"backend {floor.backend} takes no context into a turn: use queue, or bring a spoken_summary"
             raise VonadError("capability_unsupported", message, op="inject")
         dialogue = floor.dialogue
         if dialogue is None or floor.state not in REACHABLE:
@@ -108,18 +124,17 @@ class Injection:
         await self._hand_over(dialogue, event)
         self._known.append(event)
         self._told = dialogue
-        if event.spoken_summary and floor.state in {State.IDLE, State.AWAY}:
-            self._say(new_announcement(event.spoken_summary))
+        if floor.state in {State.IDLE, State.AWAY} and event.spoken_summary:
+            return self._announce(event)
         return "steered"
 
     def _take_over(self, event: ContextEvent) -> str:
         if not event.spoken_summary:  # the reply would end in silence
             message = "mode interrupt needs a spoken_summary, which takes the reply's place; else use queue or steer"
             raise VonadError("malformed", message, op="inject")
-        self._queue(event)
         running = self._floor.state in ANSWERING
-        self._say(new_announcement(event.spoken_summary, interrupt=True))
-        return "interrupted" if running else "queued"
+        happened = self._queue(event, interrupt=True)
+        return "interrupted" if running else happened
 
     async def _hand_over(self, dialogue: Contact, event: ContextEvent) -> None:
         name = self._floor.backend

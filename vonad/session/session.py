@@ -290,7 +290,7 @@ class Session:
         return True
 
     async def inject(self, event: ContextEvent, mode: InjectMode) -> str:
-        """Make something from outside known; what happened: queued, steered or interrupted.
+        """Make something from outside known; what happened: queued, said, steered or interrupted.
 
         Raises malformed, capability_unsupported, overload, backend_inject_failed.
         """

@@ -37,7 +37,7 @@ class TurnStarted(Answer):
 
 
 class Acknowledged(Answer):
-    """What became of an injected event: queued, steered or interrupted."""
+    """What became of an injected event: queued, said, steered or interrupted."""
 
     happened: str
 
