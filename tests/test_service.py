@@ -5,11 +5,12 @@ from pathlib import Path
 
 from tests.callers import code, reply, talk
 from tests.runtime_house import runtime_house
-from vonad.backend import ReplyText
+from vonad.backend import ReplyText, SkillRequest
 from vonad.bus import Subscription
 from vonad.errors import VonadError
 from vonad.plan import ContextEvent
 from vonad.session.machine import State
+from vonad.skill import Call, NoArgs, SkillCall, skill
 from vonad.testing import settle
 
 # Meerkat: read, list, archive
@@ -191,6 +192,31 @@ async def test_meerkat_usage_is_told_per_turn_and_per_session(tmp_path: Path) ->
 
 
 # CyberVerse: resuming, teardown
+
+
+async def test_repeat_that_knows_the_reply_before_in_a_session_that_resumes(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    async def run(args: NoArgs, call: Call) -> str:
+        heard.append(call.previous_reply)
+        return "Noon."
+
+    repeat = skill("repeat that", name="repeat", description="Repeats.")(run)
+    async with runtime_house(tmp_path) as home:
+        view = await home.sessions.create()
+        await talk(home, view.session_id, "what time is it", "It is noon.")
+        await home.sessions.archive(view.session_id)
+        await home.until("session.closed")
+        again = await home.sessions.create(resume=view.session_id, skills=[repeat])
+        await home.sessions.start_turn(again.session_id, "repeat that")
+        await settle()
+        home.backend.dialogue.emit(SkillRequest(home.backend.dialogue.turn, SkillCall("1", "repeat", {})))
+        await settle()
+        assert heard == ["It is noon."]
+        reply(home, "Noon.")
+        await settle()
+        await home.house.delete_history(everything=True)
+        assert (await home.sessions.read(again.session_id)).last_reply == ""
 
 
 async def test_cyberverse_dialog_context_a_resumed_session_knows_what_was_said(tmp_path: Path) -> None:

@@ -105,8 +105,11 @@ class Floor:
 
     @property
     def last_reply(self) -> str:
-        """What was said last to the user."""
-        if self.last is None or (self.last.structure is not None and self.line is not None):
+        """What was said last to the user; in a conversation that goes on, of what was said before."""
+        if self.last is None:
+            before = self.exchanges[-1] if self.exchanges else None
+            return "" if before is None or before.summary else before.assistant
+        if self.last.structure is not None and self.line is not None:
             return ""
         return self.last.reply
 
