@@ -8,7 +8,7 @@ import pytest
 
 from vonad.engine import Exchange
 from vonad.errors import VonadError
-from vonad.history import Journal, TurnRecord, open_journal
+from vonad.history import FallbackRecord, Journal, TurnRecord, open_journal
 from vonad.history.exchanges import SummedUp, paired
 from vonad.history.schema import MIGRATIONS, migrate
 from vonad.testing import ManualClock
@@ -141,6 +141,36 @@ def test_only_the_latest_deleted_sessions_are_remembered(path: Path) -> None:
         raw.execute("DELETE FROM sessions")
         names = [name for (name,) in raw.execute("SELECT session_id FROM tombstones ORDER BY id")]
         assert names == [f"s{number}" for number in range(10, 1_010)]
+
+
+async def test_a_session_that_is_over_shows_the_backend_that_answered_last(path: Path) -> None:
+    clock = ManualClock()
+    async with open_journal(path, clock=clock) as journal:
+        journal.session_opened("s1", "c1", "desk", "fickle", "idle")
+        journal.turn_started("s1-1", "s1", "c1", "desk", 1, "text")
+        journal.fallback("f1", "s1", "s1-1", _lost("fickle", "bridge"))
+        await clock.advance(1)
+        record = TurnRecord(outcome="completed", transcript="q", stages={}, backend="bridge", degraded=True)
+        await journal.turn_ended("s1-1", record)
+        await clock.advance(1)
+        journal.turn_started("s1-2", "s1", "c1", "desk", 2, "text")
+        await journal.turn_ended("s1-2", TurnRecord(outcome="completed", transcript="q", stages={}, backend="fickle"))
+        journal.session_opened("s2", "c2", "desk", "fickle", "idle")
+        journal.turn_started("s2-1", "s2", "c2", "desk", 1, "text")
+        await journal.turn_ended("s2-1", record)
+        journal.session_opened("s3", "c3", "desk", "fickle", "idle")
+        await clock.advance(1)
+        journal.fallback("f3", "s3", None, _lost("fickle", "bridge"))
+        for name in ("s1", "s2", "s3"):
+            journal.session_closed(name, "idle_timeout")
+        kept = [await journal.session(name) for name in ("s1", "s2", "s3")]
+        assert [(one.backend, one.degraded) for one in kept] == [("fickle", False), ("bridge", True), ("bridge", True)]
+
+
+def _lost(backend: str, following: str) -> FallbackRecord:
+    return FallbackRecord(
+        reason="silence", from_backend=backend, to_backend=following, outcome="completed", duration_ms=5.0
+    )
 
 
 async def test_meerkat_checkpointer_a_session_that_is_over_stays_readable_with_its_usage(path: Path) -> None:

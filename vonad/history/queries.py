@@ -21,11 +21,15 @@ _DETAIL = (
     "t.endpoint, t.usage, t.degraded, t.audio_gap"
 )
 _SESSION = (
-    "SELECT s.session_id, s.conversation_id, s.satellite, s.backend, s.opened_at, s.closed_at, s.reason, "
+    "SELECT s.session_id, s.conversation_id, s.satellite, "
+    "coalesce(f.to_backend, nullif(t.backend, ''), s.backend), s.opened_at, s.closed_at, s.reason, "
     "(SELECT max(number) FROM turns WHERE session_id = s.session_id), "
     "(SELECT sum(value) FROM turns, json_each(turns.usage) WHERE session_id = s.session_id), "
-    "t.degraded, coalesce(t.user_text, t.transcript, ''), coalesce(t.generated_text, '') "
+    "f.id IS NOT NULL OR t.degraded, coalesce(t.user_text, t.transcript, ''), coalesce(t.generated_text, '') "
     "FROM sessions s LEFT JOIN turns t ON t.id = (SELECT max(id) FROM turns WHERE session_id = s.session_id) "
+    # A fallback that no turn has followed says more than the last turn.
+    "LEFT JOIN audit f ON f.id = (SELECT max(id) FROM audit WHERE session_id = s.session_id "
+    "AND kind = 'fallback' AND outcome = 'completed') AND f.started_at >= coalesce(t.ended_at, 0) "
 )
 LINES = 3
 """Turns that are looked at for one pair: some were never answered."""
