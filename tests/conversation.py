@@ -226,7 +226,7 @@ class Bench:
     def rested(self, name: str) -> bool:
         return name not in self.lost
 
-    def failed(self, name: str) -> None:
+    def failed(self, name: str, why: str = "") -> None:
         self.lost.append(name)
 
     def succeeded(self, name: str) -> None:

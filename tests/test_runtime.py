@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.callers import talk
 from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.backend import Transcript
 from vonad.errors import VonadError
@@ -342,3 +343,33 @@ async def test_a_reload_that_changes_nothing_tells_of_no_change(tmp_path: Path) 
         assert "[backends.scripted]" in await home.house.reload()
         await settle()
         assert len(home.told("plugins.changed")) == 2
+
+
+async def test_a_lost_backend_is_told_once_and_shown_until_it_answers_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def health() -> list[tuple[object, object]]:
+        told = [event.data for event in home.told("backend.health") if event.data["name"] == "[backends.scripted]"]
+        return [(data["ok"], data["detail"]) for data in told][1:]
+
+    async with runtime_house(tmp_path) as home:
+        await home.connect("desk")
+        await home.connect("attic")
+        home.backend.failure = VonadError("backend_start_failed", "no power")
+        for satellite in ("desk", "attic"):
+            await home.asked(satellite)
+            await home.clock.advance(15)
+        assert health() == [(False, "no power")]
+        assert caplog.text.count("backend scripted is lost") == 1
+        parts = home.house.health()["parts"]
+        assert isinstance(parts, dict)
+        assert parts["[backends.scripted]"] == "no power"
+        home.backend.failure = None
+        await home.clock.advance(61)
+        view = await home.sessions.create()
+        await talk(home, view.session_id, "hello")
+        await settle()
+        assert health() == [(False, "no power"), (True, "")]
+        parts = home.house.health()["parts"]
+        assert isinstance(parts, dict)
+        assert "[backends.scripted]" not in parts

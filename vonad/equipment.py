@@ -40,9 +40,10 @@ class Equipment:
         clock: Clock,
         publish: Callable[[Event], object],
         breaker_changed: Callable[[str, BreakerState], None],
+        backend_told: Callable[[str, str], None],
         cues: Cues,
     ) -> None:
-        self.roster = Roster(parts, clock, breaker_changed)
+        self.roster = Roster(parts, clock, breaker_changed, told=backend_told)
         self._cues = cues
         self._parts = parts
         self._policy = policy

@@ -87,6 +87,7 @@ class Runtime:
             clock=clock,
             publish=self._session_event,
             breaker_changed=self._breaker_changed,
+            backend_told=lambda name, why: self._part_changed(f"[backends.{name}]", why),
             cues=self.sounds,
         )
         self.sessions = Sessions(self.equipment, bus=bus, journal=journal, clock=clock)

@@ -241,7 +241,8 @@ class House:
             for satellite in self._runtime.lines.online
             if (complaint := satellite.wake_words.complaint)
         }
-        ill = {**parts, **deaf, **self._ill}
+        lost = {f"[backends.{name}]": why for name, why in self._runtime.equipment.roster.lost.items()}
+        ill = {**lost, **parts, **deaf, **self._ill}
         return {"ok": not ill, "ready": self._ready, "parts": ill}
 
     def report(self, name: str, *, ok: bool, detail: str = "") -> None:

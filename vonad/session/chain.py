@@ -128,7 +128,7 @@ class Chain:
         if bond is None:
             return
         if bond.over.is_set():  # it was no better
-            self._floor.means.backends.failed(bond.name)
+            self._floor.means.backends.failed(bond.name, bond.error.message if bond.error is not None else "")
             return
         self._take_up(bond)
         self._home()
@@ -194,12 +194,12 @@ class Chain:
             bond.opened.cancel()
             if isinstance(error, VonadError):
                 if name not in self.unloaded:
-                    floor.means.backends.failed(name)
+                    floor.means.backends.failed(name, error.message)
                 raise
             if not isinstance(error, TimeoutError):
                 raise
-            floor.means.backends.failed(name)
             message = f"backend {name} did not open a dialogue within {within_s:g} s"
+            floor.means.backends.failed(name, message)
             raise VonadError("backend_start_failed", message, op=name, retryable=True) from None
         finally:
             self._opening.discard(bond)

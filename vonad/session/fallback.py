@@ -113,7 +113,7 @@ class Fallback:
             return True
         floor.tell_error(error, "backend")
         if reason in ITS_FAULT and floor.state is not State.CONNECTING and floor.backend not in self._chain.unloaded:
-            floor.means.backends.failed(floor.backend)
+            floor.means.backends.failed(floor.backend, error.message)
         self._loss = Loss(
             reason=reason,
             backend=floor.backend,

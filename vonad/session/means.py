@@ -60,8 +60,8 @@ class Backends(Protocol):
     def rested(self, name: str) -> bool:
         """Whether it was not lost lately; one that was is asked only when no other is left."""
 
-    def failed(self, name: str) -> None:
-        """It was lost."""
+    def failed(self, name: str, why: str = "") -> None:
+        """It was lost; why, for whoever looks after the house."""
 
     def succeeded(self, name: str) -> None:
         """It has answered a turn."""
