@@ -1,6 +1,9 @@
 """Policy in a conversation: what is asked before it is done, what a hook stops, and what a turn may cost."""
 
+import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,33 @@ async def test_what_is_sensitive_is_done_after_a_yes_that_no_backend_hears_of(tm
         assert story.outcomes == ["completed", "completed"]
         assert story.told("turn.ended")[-1].data["heard_text"] == "It is open."
         assert [told for told in story.dialogue.told if told.startswith("say")] == ["say open it"]
+
+
+class Remembered(Lock):
+    """What the history has of the turn when the skill begins."""
+
+    async def open(self, args: Args, call: Call) -> object:
+        with closing(sqlite3.connect(self.database)) as raw:
+            self.seen = raw.execute("SELECT transcript, user_text, outcome FROM turns").fetchall()
+        return await super().open(args, call)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "reversible")
+        self.database = folder / "vonad.db"
+        self.seen: list[tuple[str | None, ...]] = []
+
+
+async def test_the_words_for_which_something_is_done_are_in_the_history_before_it_is_done(tmp_path: Path) -> None:
+    lock, hooks = Remembered(tmp_path), Hooks()
+    hooks.user_text = lambda text: "open the door"
+    async with conversation(skills=lock.skills, hooks=hooks, database=lock.database) as story:
+        await story.say_command()
+        await story.understood("open it")
+        story.call_skill("probe", minutes=5)
+        async with asyncio.timeout(10):
+            while not story.told("skill.result"):
+                await asyncio.sleep(0)
+        assert lock.seen == [("open it", "open the door", None)]
 
 
 async def test_a_no_is_taken_for_one(tmp_path: Path) -> None:

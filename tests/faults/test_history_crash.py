@@ -121,7 +121,7 @@ async def test_every_acknowledged_turn_survives_kill_9_and_none_is_left_open(tmp
         raw.execute("INSERT INTO turn_words (turn_words, rank) VALUES ('integrity-check', 1)")
 
 
-async def test_what_a_crash_left_open_is_closed_once_and_told(tmp_path):
+async def test_what_a_crash_left_open_is_closed_once_and_told(tmp_path, caplog):
     path, crashed = tmp_path / "vonad.db", tmp_path / "crashed.db"
     clock = ManualClock()
     async with open_journal(path, clock=clock) as journal:
@@ -129,6 +129,7 @@ async def test_what_a_crash_left_open_is_closed_once_and_told(tmp_path):
         journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
         await journal.turn_ended("t1", TurnRecord(outcome="completed", transcript="words", stages={}))
         journal.turn_started("t2", "s1", "c1", "desk", 2, "voice")
+        journal.turn_said("t2", "open the front door", None)
         journal.skill_started("k1", "t2", "clock", "read", "{}")
         journal.skill_ended("k1", "done", 1.0, "")
         assert await journal.skill_started("k2", "t2", "lock", "sensitive", '{"door": "front"}')
@@ -138,7 +139,9 @@ async def test_what_a_crash_left_open_is_closed_once_and_told(tmp_path):
         [action] = journal.recovered
         assert (action.name, action.risk, action.arguments) == ("lock", "sensitive", '{"door": "front"}')
         assert (action.call_id, action.turn_id, action.satellite) == ("k2", "t2", "desk")
+        assert "1 sessions closed as crash, 1 turns as interrupted" in caplog.text
         assert [turn.outcome for turn in await journal.history()] == ["completed", "interrupted"]
+        assert [turn.transcript for turn in await journal.history(search="front")] == ["open the front door"]
         assert [one.outcome for one in (await journal.turn("t2")).attempts] == ["done", "unknown"]
         again = journal.skill_ended("k2", "done", 1.0, "")
         assert await journal.turn_ended("t2", TurnRecord(outcome="completed", stages={})) is False

@@ -120,6 +120,10 @@ class Journal:
         rows = writes.turn_started(turn_id, session_id, conversation_id, satellite, number, source, at=self._now())
         return self._write("turn", rows, durable=True)
 
+    def turn_said(self, turn_id: str, transcript: str | None, user_text: str | None) -> asyncio.Future[bool]:
+        """What the user said, before anything is done for it: a crash does not take it along."""
+        return self._write("turn", writes.turn_said(turn_id, transcript, user_text), durable=False)
+
     def turn_ended(self, turn_id: str, record: TurnRecord) -> asyncio.Future[bool]:
         """It is over."""
         return self._write("turn", writes.turn_ended(turn_id, record, at=self._now()), durable=True)

@@ -1,8 +1,11 @@
 """After a crash: what it left open is closed, never run again."""
 
+import logging
 import sqlite3
 
 from vonad.history.records import UnknownAction, iso
+
+log = logging.getLogger(__name__)
 
 
 def recover(connection: sqlite3.Connection, at: int) -> tuple[UnknownAction, ...]:
@@ -16,13 +19,19 @@ def recover(connection: sqlite3.Connection, at: int) -> tuple[UnknownAction, ...
             "FROM audit LEFT JOIN turns USING (turn_id) WHERE audit.outcome = 'started' ORDER BY +audit.id"
         ).fetchall()
         connection.execute("UPDATE audit SET outcome = 'unknown', detail = 'vonad crashed' WHERE outcome = 'started'")
-        connection.execute("UPDATE turns SET outcome = 'interrupted', ended_at = ? WHERE outcome IS NULL", (at,))
-        connection.execute("UPDATE sessions SET closed_at = ?, reason = 'crash' WHERE closed_at IS NULL", (at,))
+        turns = connection.execute(
+            "UPDATE turns SET outcome = 'interrupted', ended_at = ? WHERE outcome IS NULL", (at,)
+        ).rowcount
+        sessions = connection.execute(
+            "UPDATE sessions SET closed_at = ?, reason = 'crash' WHERE closed_at IS NULL", (at,)
+        ).rowcount
         connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    if sessions or turns:
+        log.warning("vonad had crashed: %d sessions closed as crash, %d turns as interrupted", sessions, turns)
     return tuple(
         UnknownAction(
             call_id=call_id,

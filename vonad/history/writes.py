@@ -112,6 +112,7 @@ _START_TURN = (
     "WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = ?2 AND closed_at IS NOT NULL) "
     "AND NOT EXISTS (SELECT 1 FROM tombstones WHERE session_id = ?2)"
 )
+_SAID = "UPDATE turns SET transcript = ?, user_text = ? WHERE turn_id = ? AND outcome IS NULL"
 _END_TURN = (
     "UPDATE turns SET ended_at = ?, outcome = ?, transcript = ?, user_text = ?, generated_text = ?, "
     "heard_text = ?, backend = ?, stages = ?, first_audio_ms = ?, endpoint = ?, usage = ?, degraded = ?, audio_gap = ? "
@@ -169,6 +170,11 @@ def turn_started(  # noqa: PLR0917
             clean(turn_id, session_id, conversation_id, satellite, number, source, at),
         )
     ]
+
+
+def turn_said(turn_id: str, transcript: str | None, user_text: str | None) -> list[Statement]:
+    """The words of a turn that is open."""
+    return [(_SAID, clean(transcript, user_text, turn_id))]
 
 
 def turn_ended(turn_id: str, record: TurnRecord, *, at: int) -> list[Statement]:

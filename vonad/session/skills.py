@@ -158,6 +158,7 @@ class Skills:
     def _begin(self, turn: Turn, call: SkillCall, *, confirmed: bool = False) -> None:
         if self._floor.means.desk.risk(call.name) != "read":
             turn.acted = True
+            self._floor.means.journal.turn_said(turn.id, turn.transcript, turn.user_text)
         self._executing(turn, call)
         self._floor.spawn(self._run(turn, call, confirmed=confirmed), f"skill {call.name}")
 
