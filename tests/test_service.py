@@ -194,6 +194,18 @@ async def test_meerkat_usage_is_told_per_turn_and_per_session(tmp_path: Path) ->
 # CyberVerse: resuming, teardown
 
 
+async def test_the_first_turn_of_a_session_can_be_waited_for_by_its_id(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        view = await home.sessions.create(initial_turn="run_immediately", text="hello")
+        name = home.sessions.first_turn(view.session_id)
+        assert name is not None
+        await settle()
+        reply(home, "Hello.")
+        await settle()
+        assert (await home.sessions.wait(name, 5)).reply == "Hello."
+        assert home.sessions.first_turn((await home.sessions.create()).session_id) is None
+
+
 async def test_repeat_that_knows_the_reply_before_in_a_session_that_resumes(tmp_path: Path) -> None:
     heard: list[str] = []
 

@@ -55,6 +55,20 @@ async def test_a_session_may_differ_in_everything_a_caller_may_want_otherwise(cl
     )
 
 
+async def test_a_session_that_opens_with_a_text_names_its_turn_and_is_waited_for_with_the_reply(client, web):
+    wanted = {"initial_turn": "run_immediately", "text": "what time is it"}
+    opened = (await client.post("/api/sessions", json=wanted)).json()
+    assert (opened["session_id"], opened["turn_id"], opened["reply"]) == ("s2", "s2-1", None)
+    answered = await client.post("/api/sessions?wait=5", json=wanted)
+    assert (answered.status_code, answered.json()["reply"]["reply"]) == (201, "It is noon.")
+    web.sessions.slow = True
+    late = problem(await client.post("/api/sessions?wait=1", json=wanted), 504, "timeout")
+    assert late["details"] == {"session_id": "s2", "turn_id": "s2-1"}
+    assert (await client.post("/api/sessions", json={})).json()["turn_id"] is None
+    refused = problem(await client.post("/api/sessions?wait=1", json={}), 400, "malformed")
+    assert refused["message"].startswith("wait: there is no reply to wait for")
+
+
 async def test_a_session_of_which_nothing_is_said_is_as_it_is_set(client, web):
     await client.post("/api/sessions", json={})
     assert web.sessions.created == [{"overrides": AS_SET, "resume": None}]

@@ -62,6 +62,9 @@ class FakeSessions:
         self.views["s2"] = view("s2", satellite=satellite)
         return self.views["s2"]
 
+    def first_turn(self, session_id):
+        return f"{session_id}-1"
+
     async def start_turn(self, session_id, text, *, on_busy="refuse", follow_up=None, budget=None, output_schema=None):
         await self.read(session_id)
         self.budgets.append(budget)

@@ -127,6 +127,10 @@ class SessionService:
         )
         return self.remember(session_id, turn)
 
+    def first_turn(self, session_id: str) -> str | None:
+        """The id of the turn that a session was created with, if it can still be waited for."""
+        return next((turn_id for turn_id, (of, _) in self._turns.items() if of == session_id), None)
+
     def session_of(self, turn_id: str) -> str:
         """The session of a turn that can be waited for. Raises not_found."""
         return self._find(turn_id)[0]

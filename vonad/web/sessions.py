@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
+from vonad.errors import VonadError
 from vonad.plan import ContextEvent
 from vonad.service import Service
 from vonad.web.asked import Injected, NewSession, NewTurn
 from vonad.web.events import Events, EventStream
-from vonad.web.shapes import Acknowledged, Compacted, Reply, Session, TurnStarted
+from vonad.web.shapes import Acknowledged, Compacted, Created, Reply, Session, TurnStarted
 
 LONGEST_WAIT_S = 300.0
 
@@ -24,11 +25,13 @@ def routes(service: Service, events: Events) -> APIRouter:
     router = APIRouter(prefix="/api/sessions", tags=["sessions"])
     sessions = service.sessions
 
-    @router.post("", status_code=201, response_model=Session)
-    async def create(asked: NewSession | None = None) -> object:
+    @router.post("", status_code=201, response_model=Created)
+    async def create(asked: NewSession | None = None, wait: Wait = None) -> object:
         """Open a session; with `run_immediately` its first turn begins, from `text` or by opening the microphone."""
         wanted = asked or NewSession()
-        return await sessions.create(
+        if wait is not None and wanted.text is None:
+            raise VonadError("malformed", "wait: there is no reply to wait for without a text", op="create")
+        view = await sessions.create(
             satellite=wanted.satellite,
             initial_turn=wanted.initial_turn,
             text=wanted.text,
@@ -36,6 +39,16 @@ def routes(service: Service, events: Events) -> APIRouter:
             resume=wanted.resume,
             output_schema=wanted.output_schema,
         )
+        turn_id = sessions.first_turn(view.session_id) if wanted.text is not None else None
+        if wait is None or turn_id is None:
+            return Created.model_validate(view).model_copy(update={"turn_id": turn_id})
+        try:
+            reply = Reply.model_validate(await sessions.wait(turn_id, wait))
+        except VonadError as error:  # the session is there all the same
+            there = {**error.details, "session_id": view.session_id, "turn_id": turn_id}
+            raise VonadError(error.code, error.message, op=error.op, retryable=error.retryable, details=there) from None
+        now = Created.model_validate(await sessions.read(view.session_id))
+        return now.model_copy(update={"turn_id": turn_id, "reply": reply})
 
     @router.get("", response_model=list[Session])
     async def sessions_now(

@@ -61,6 +61,13 @@ class Reply(Answer):
     output: object = None
 
 
+class Created(Session):
+    """A session that has opened. turn_id: of its first turn, if it has one from text; reply: with `wait`."""
+
+    turn_id: str | None = None
+    reply: Reply | None = None
+
+
 class Satellite(Answer):
     """A satellite; state is idle, listening, processing or responding."""
 
