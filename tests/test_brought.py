@@ -244,7 +244,7 @@ async def test_meerkat_build_options_external_tools_pass_policy_as_all_others(tm
         await settle()
         home.backend.dialogue.emit(SkillRequest(1, SkillCall("k", "buy", {})))
         await home.until("skill.confirm")
-        assert home.told("skill.confirm")[0].data["prompt"] == "Shall I do this: buy?"
+        assert home.told("skill.confirm")[0].data["prompt"] == "Buys it. Shall I do this?"
         home.runtime._policy._hooks.review = lambda call: Deny("not here")  # type: ignore[attr-defined]
         other = await home.sessions.create(skills=[seat])
         assert await called(home, other.session_id, "seat") == (False, "skill_rejected")

@@ -159,6 +159,28 @@ def test_the_question_names_the_skill_and_what_it_is_told() -> None:
     assert len(question(call)) < 230
 
 
+@pytest.mark.parametrize(
+    ("description", "asked"),
+    [
+        ("Unlocks a door.", "Unlocks a door: door front, for long no. Shall I do this?"),
+        ("Unlocks a door", "Unlocks a door: door front, for long no. Shall I do this?"),
+        ("  Unlocks a door. Only for those at home.", "Unlocks a door: door front, for long no. Shall I do this?"),
+        ("Unlocks a door\nof the house", "Unlocks a door: door front, for long no. Shall I do this?"),
+        ("", "Shall I do this: unlock, door front, for long no?"),
+        (" . ", "Shall I do this: unlock, door front, for long no?"),
+    ],
+)
+def test_the_question_says_what_the_skill_says_of_itself(description: str, asked: str) -> None:
+    assert question(SkillCall("1", "unlock", {"door": "front", "for_long": "no"}), description) == asked
+
+
+def test_the_question_of_a_skill_without_arguments_is_its_own_sentence() -> None:
+    assert question(SkillCall("1", "buy", {}), "Buys what is on the list!") == (
+        "Buys what is on the list. Shall I do this?"
+    )
+    assert "door front" in question(SkillCall("1", "unlock", {"door": "front"}), "x" * 500)
+
+
 def test_a_plugin_may_spare_the_question_or_ask_one_of_its_own() -> None:
     assert House(trusting=lambda call, session: Allow()).policy.review(CALL, view) == Allow()
     asking = House(careful=lambda call, session: Confirm("The lamp, really?"))

@@ -1,5 +1,6 @@
 """Policy: what plugins decide, asked through their hooks. Fails closed: a hook that raises refuses, and is reported."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import CoroutineType
@@ -29,6 +30,8 @@ LONGEST_TEXT = 20_000
 
 FALLS_BACK: frozenset[FallbackReason] = frozenset({"backend_unavailable", "control_rejected", "silence", "interrupted"})
 """Why the next backend takes over, unless a plugin decides otherwise. A skill would fail with the next one too."""
+
+_SENTENCE_END = re.compile(r"[.!?:;]?\s*$|[.!?]\s+|\n")
 
 T = TypeVar("T")
 
@@ -64,6 +67,7 @@ class DefaultPolicy:
 
     risk:  of the skill of this name; None: there is none.
     there: the same in the session of this id, which may have skills of its own.
+    does:  what the skill of this name says of itself there; empty: nothing.
     """
 
     def __init__(
@@ -72,10 +76,12 @@ class DefaultPolicy:
         *,
         risk: Callable[[str], Risk | None],
         there: Callable[[str, str], Risk | None] = lambda session_id, name: None,
+        does: Callable[[str, str], str] = lambda session_id, name: "",
     ) -> None:
         self._plan = plan
         self.risk = risk
         self._there = there
+        self._does = does
 
     @hookimpl(trylast=True)
     def plan_session(self, wake: Wake) -> Plan:
@@ -86,7 +92,9 @@ class DefaultPolicy:
     def review_skill_call(self, call: SkillCall, session: SessionView) -> Allow | Confirm:
         """Skills may run; a sensitive one once the user has said yes to just this."""
         risk = self._there(session.session_id, call.name) or self.risk(call.name)
-        return Confirm(question(call)) if risk == "sensitive" else Allow()
+        if risk != "sensitive":
+            return Allow()
+        return Confirm(question(call, self._does(session.session_id, call.name)))
 
     @hookimpl(trylast=True)
     def should_fall_back(self, reason: FallbackReason) -> bool:
@@ -203,10 +211,16 @@ class Policy:
             self._report(hook, VonadError("plugin_error", message, op=hook))
 
 
-def question(call: SkillCall) -> str:
-    """What is asked before a sensitive skill runs: it names the skill and all that it is told to do."""
-    told = [call.name, *(f"{name} {value}" for name, value in call.arguments.items())]
-    return f"Shall I do this: {', '.join(told).replace('_', ' '):.200}?"
+def question(call: SkillCall, description: str = "") -> str:
+    """What is asked before a sensitive skill runs: what the skill does, and all that it is told to do.
+
+    description: the skill's own, of which the first sentence is said; without one it is its name.
+    """
+    told = ", ".join(f"{name} {value}".replace("_", " ") for name, value in call.arguments.items())
+    does = _SENTENCE_END.split(description.strip(), maxsplit=1)[0]
+    if does:
+        return f"{': '.join(part for part in (f'{does:.120}', told) if part):.200}. Shall I do this?"
+    return f"Shall I do this: {', '.join(part for part in (call.name.replace('_', ' '), told) if part):.200}?"
 
 
 def _is_plan(answer: object) -> TypeGuard[Plan | Refusal]:

@@ -75,6 +75,7 @@ class Runtime:
             lambda wake: plan_wake(self.settings, wake),
             risk=parts.catalogue.risk,
             there=self._risk_there,
+            does=self._does_there,
         )
         plugins.register_policy(own)
         self.announcing = Announcing(self._announce, bus=bus, journal=journal, clock=clock)
@@ -192,6 +193,9 @@ class Runtime:
 
     def _risk_there(self, session_id: str, name: str) -> Risk | None:
         return self.sessions.risk(session_id, name)
+
+    def _does_there(self, session_id: str, name: str) -> str:
+        return self.sessions.description(session_id, name)
 
     def _part_changed(self, label: str, reason: str) -> None:
         self.bus.publish(Event("backend.health", {"name": label, "ok": not reason, "detail": reason}))

@@ -24,6 +24,7 @@ from vonad.session.structured import unsupported
 from vonad.session.watch import RESTING
 from vonad.settings import Settings
 from vonad.skill import Risk
+from vonad.skills.desk import Desk
 
 SEEN = 1_000
 """Sessions that can still be read after they closed."""
@@ -42,7 +43,7 @@ class Opened:
     """A session that is open, with what belongs to it here.
 
     active_at: monotonic, of the last activity.
-    risk:      of the skill of this name in it; None: there is none.
+    desk:      where its skills run.
     error:     what it last said of its failing; `reason`: of its end.
     """
 
@@ -52,7 +53,7 @@ class Opened:
     admission: Admission
     active_at: float
     gone: "Callable[[Opened], None]"
-    risk: Callable[[str], Risk | None]
+    desk: Desk
     task: asyncio.Task[None] | None = None
     error: VonadError | None = None
     reason: str = ""
@@ -126,7 +127,12 @@ class Sessions:
     def risk(self, session_id: str, name: str) -> Risk | None:
         """Of the skill of this name in an open session; None: there is none."""
         opened = self._open.get(session_id)
-        return opened.risk(name) if opened is not None else None
+        return opened.desk.risk(name) if opened is not None else None
+
+    def description(self, session_id: str, name: str) -> str:
+        """Of the skill of this name in an open session; empty: there is none."""
+        opened = self._open.get(session_id)
+        return opened.desk.description(name) if opened is not None else ""
 
     def view(self, session_id: str) -> SessionView | None:
         """An open one, or one that closed not long ago."""
@@ -214,7 +220,7 @@ class Sessions:
             past=satellite.ear.past if satellite is not None else tuple,
         )
         admission = Admission(session, self._bus.publish)
-        return Opened(session, satellite, seat, admission, self._clock.monotonic(), self._gone, means.desk.risk)
+        return Opened(session, satellite, seat, admission, self._clock.monotonic(), self._gone, means.desk)
 
     def check_voice_style(self, plan: Plan) -> None:
         """Raises capability_unsupported where whoever speaks the house's own words lets no style be heard."""

@@ -100,6 +100,11 @@ class Desk:
         """Of the skill of this name; None: there is none."""
         return self._catalogue.risk(name)
 
+    def description(self, name: str) -> str:
+        """Of the skill of this name; empty: there is none."""
+        entry = self._catalogue.find(name)
+        return entry.skill.description if entry is not None else ""
+
     def timeout_s(self, name: str) -> float:
         """How long the skill of this name may run; 0: there is none."""
         entry = self._catalogue.find(name)
