@@ -47,6 +47,23 @@ async def test_ask_as_json_has_the_keys_that_are_promised(cli, web):
     assert set(ended.json) == {"turn_id", "session_id", "transcript", "reply", "heard", "outcome"}
 
 
+async def test_ask_has_nobody_wonder_how_to_answer_a_question(cli, web, monkeypatch):
+    ended = await cli.beside("ask", "unlock", "the", "door")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith("vonad: Unlocks a door. Shall I do this? (nothing was done, as nobody is at a terminal")
+    assert "s2" not in web.sessions.views
+
+
+async def test_ask_reads_the_answer_to_a_question_from_the_terminal(cli, web, monkeypatch):
+    questions = []
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "yes")
+    ended = await cli.beside("ask", "unlock", "the", "door")
+    assert (ended.status, ended.out, ended.err) == (0, "It is noon.\n", "")
+    assert questions == ["Unlocks a door. Shall I do this? (yes/no) "]
+    assert web.sessions.asked == [("s2", "unlock the door"), ("s2", "yes")]
+
+
 async def test_ask_says_why_it_got_no_reply(cli, web):
     web.sessions.slow = True
     ended = await cli.beside("ask", "hello", "--timeout", "0.5")

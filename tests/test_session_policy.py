@@ -128,10 +128,10 @@ async def test_a_session_of_text_confirms_by_its_next_turn(tmp_path: Path) -> No
         await settle()
         story.call_skill("probe", minutes=5)
         await settle()
-        assert first.reply == QUESTION
+        assert (first.reply, first.confirm) == (QUESTION, True)
         second = story.session.ask("yes")
         await settle()
-        assert (second.reply, lock.opened) == ("It is open.", 1)
+        assert (second.reply, second.confirm, lock.opened) == ("It is open.", False, 1)
 
 
 # What withdraws the question

@@ -44,6 +44,7 @@ class FakeSessions:
         self.views = {"s1": view("s1")}
         self.asked: list[tuple[str, str]] = []
         self.slow = False
+        self.confirm = False
         self.created: list[dict[str, object]] = []
         self.options: list[tuple[str, bool | None]] = []
         self.schemas: list[object] = []
@@ -73,6 +74,7 @@ class FakeSessions:
         if text == "busy" and on_busy == "refuse":
             raise VonadError("session_busy", f"session {session_id} is answering", retryable=True, retry_after_ms=1500)
         self.asked.append((session_id, text))
+        self.confirm = text == "unlock the door"
         return SimpleNamespace(id=f"{session_id}-1")
 
     def session_of(self, turn_id):
@@ -88,7 +90,8 @@ class FakeSessions:
             turn_id=turn_id,
             session_id=session_id,
             transcript="what time is it",
-            reply=self.reply,
+            reply="Unlocks a door. Shall I do this?" if self.confirm else self.reply,
+            confirm=self.confirm,
             heard="",
             outcome="completed",
             output={"room": "kitchen"} if self.schemas[-1:] != [None] else None,

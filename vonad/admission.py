@@ -63,6 +63,11 @@ class QueuedTurn:
         return self.turn.reply if self.turn is not None else ""
 
     @property
+    def confirm(self) -> bool:
+        """Whether that asks for a yes."""
+        return self.turn is not None and self.turn.confirm
+
+    @property
     def heard(self) -> str:
         """What of it was heard."""
         return self.turn.heard if self.turn is not None else ""

@@ -150,7 +150,8 @@ class SessionService:
         if outcome == "failed" and turn.structure is not None and turn.structure.error is not None and result is None:
             raise turn.structure.error
         output = result.value if result is not None else None
-        return TurnResult(turn_id, session_id, turn.transcript or "", turn.reply, turn.heard, outcome, output)
+        said = turn.transcript or ""
+        return TurnResult(turn_id, session_id, said, turn.reply, turn.heard, outcome, output, turn.confirm)
 
     async def interrupt(self, session_id: str) -> None:
         """End the running turn, or the one about to run.

@@ -10,7 +10,11 @@ from vonad.settings import tables
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """A turn that is over. output: what the reply says, where it had to fit a schema."""
+    """A turn that is over.
+
+    output:  what the reply says, where it had to fit a schema.
+    confirm: the reply asks for a yes: the next turn in the session answers, within 20 s.
+    """
 
     turn_id: str
     session_id: str
@@ -19,6 +23,7 @@ class TurnResult:
     heard: str
     outcome: str
     output: object = None
+    confirm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,15 @@ def ask(
 ) -> None:
     """Ask something and print the reply.
 
-    With --satellite the reply is also spoken there; without, nothing is played.
+    With --satellite the reply is also spoken there; without, nothing is played. Where vonad asks back whether it shall
+    do something, the answer is read from the terminal, or heard at the satellite; without either nothing is done.
     """
     said = {"text": _words(text), "on_busy": "queue" if queue else "refuse"}
     with Daemon() as daemon:
         reply = _at(daemon, satellite, said, timeout) if satellite else _in_a_session(daemon, said, timeout)
     if as_json:
-        print_json({key: value for key, value in reply.items() if key != "output"})  # no schema was asked for
+        # No schema was asked for, and no question is left open.
+        print_json({key: value for key, value in reply.items() if key not in {"output", "confirm"}})
     elif reply["reply"]:
         print(reply["reply"])
     if not satellite and str(reply["reply"] or "").rstrip().endswith("?"):
@@ -115,11 +117,28 @@ def _in_a_session(daemon: Daemon, said: Mapping[str, object], timeout: float) ->
     """A turn in a session of its own, text only, which is closed again."""
     session = segment(str(record(daemon.post("/api/sessions", {"initial_turn": "defer"}))["session_id"]))
     try:
-        return record(daemon.post(f"/api/sessions/{session}/turns", said, wait=timeout))
+        reply = record(daemon.post(f"/api/sessions/{session}/turns", said, wait=timeout))
+        if reply.get("confirm"):
+            answer = {"text": _answered(str(reply["reply"]))}
+            reply = record(daemon.post(f"/api/sessions/{session}/turns", answer, wait=timeout))
+        return reply
     finally:
         # On a connection of its own: the other one may have been left in the middle of an answer.
         with Daemon() as again:
             again.delete(f"/api/sessions/{session}")
+
+
+def _answered(question: str) -> str:
+    """What somebody at the terminal says to this: it closes with the session, and nobody else could answer."""
+    if not sys.stdin.isatty():
+        why = (
+            "nothing was done, as nobody is at a terminal to say yes: ask with --satellite, or in a session of your own"
+        )
+        raise Failure(f"{question} ({why})")
+    try:
+        return input(f"{question} (yes/no) ").strip() or "no"
+    except EOFError:
+        return "no"
 
 
 def _online(daemon: Daemon) -> list[str]:

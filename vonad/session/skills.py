@@ -263,7 +263,7 @@ class Skills:
         """The house asks, in its own words: no model gets to put the question, or to answer it."""
         floor = self._floor
         self.confirmation.asked(pending, turn=turn.number)
-        turn.follow_up, turn.outcome = True, "completed"
+        turn.follow_up, turn.outcome, turn.confirm = True, "completed", True
         if floor.state is State.EXECUTING_SKILL:
             floor.machine.fire(Trigger.SKILLS_SETTLED, State.SPEAKING if self._mouth.sounded else State.PROCESSING)
         floor.spawn(interrupt_dialogue(floor), "interrupt")

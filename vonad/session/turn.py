@@ -57,6 +57,7 @@ class Turn:
     acted:          a skill that may have changed something was begun for it: it is not asked again.
     unsaid:         what its skills had to say that no backend has spoken yet.
     quiet:          a skill did what was asked and has nothing to say to it.
+    confirm:        its reply asks for a yes, which the next turn may be.
     prompt:         what the backend is asked in place of words of the user's; nobody hears or keeps it.
     audio_gap:      some of the sound of the user's words was lost on the way.
     barged:         what interrupted the reply before it: speech or stop_word; unsure: the reply ended before that was
@@ -96,6 +97,7 @@ class Turn:
     acted: bool = False
     unsaid: str = ""
     quiet: bool = False
+    confirm: bool = False
     prompt: str = ""
     audio_gap: bool = False
     barged: str = ""

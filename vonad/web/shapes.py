@@ -50,7 +50,9 @@ class Compacted(Answer):
 
 
 class Reply(Answer):
-    """A turn that is over. heard: what of the reply was played; output: what it says, if it had to fit a schema."""
+    """A turn that is over. heard: what of the reply was played; output: what it says, if it had to fit a schema;
+    confirm: it asks for a yes, which the next turn in the session may be, within 20 s.
+    """
 
     turn_id: str
     session_id: str
@@ -59,6 +61,7 @@ class Reply(Answer):
     heard: str
     outcome: str
     output: object = None
+    confirm: bool = False
 
 
 class Created(Session):
