@@ -10,6 +10,7 @@ from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.backend import Transcript
 from vonad.errors import VonadError
 from vonad.plan import Plan, Refusal, Wake
+from vonad.plugins import PluginStatus
 from vonad.testing import quiet, settle, speech
 
 
@@ -364,6 +365,8 @@ async def test_a_lost_backend_is_told_once_and_shown_until_it_answers_again(
         parts = home.house.health()["parts"]
         assert isinstance(parts, dict)
         assert parts["[backends.scripted]"] == "no power"
+        home.plugins.statuses = (PluginStatus("scripted", "bundled", "1", "there", running=True),)  # type: ignore[assignment]
+        assert home.house.plugins()[0].reason == "backend scripted was lost: no power"
         home.backend.failure = None
         await home.clock.advance(61)
         view = await home.sessions.create()
@@ -373,3 +376,4 @@ async def test_a_lost_backend_is_told_once_and_shown_until_it_answers_again(
         parts = home.house.health()["parts"]
         assert isinstance(parts, dict)
         assert "[backends.scripted]" not in parts
+        assert home.house.plugins()[0].reason == ""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 
 from vonad.admission import OnBusy, QueuedTurn
@@ -215,8 +216,16 @@ class House:
         ]
 
     def plugins(self) -> list[PluginStatus]:
-        """Every plugin found."""
-        return list(self._plugins.statuses)
+        """Every plugin found; one that runs, but whose backend was lost, says so."""
+        lost = self._runtime.equipment.roster.lost
+        why: dict[str, str] = {}
+        for part in self._runtime.parts.all("backends"):
+            if part.offer is not None and part.name in lost:
+                why[part.offer.plugin] = f"backend {part.name} was lost: {lost[part.name]}"
+        return [
+            replace(status, reason=why[status.name]) if status.running and status.name in why else status
+            for status in self._plugins.statuses
+        ]
 
     def info(self) -> dict[str, object]:
         """What `info` on MQTT says."""

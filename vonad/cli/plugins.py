@@ -43,11 +43,17 @@ def show(as_json: AsJson = False, config: Config = None) -> None:
             one["origin"],
             one["version"],
             one["offers"],
-            "running" if one["running"] else f"not running: {one['reason']}",
+            _status(running=bool(one["running"]), reason=str(one["reason"])),
         )
         for one in found
     ]
     print_table(("plugin", "origin", "version", "offers", "status"), rows, empty="no plugins were found")
+
+
+def _status(*, running: bool, reason: str) -> str:
+    if running:
+        return f"running, but {reason}" if reason else "running"
+    return f"not running: {reason}"
 
 
 def _of_daemon() -> list[dict[str, object]]:

@@ -131,9 +131,7 @@ def _in_a_session(daemon: Daemon, said: Mapping[str, object], timeout: float) ->
 def _answered(question: str) -> str:
     """What somebody at the terminal says to this: it closes with the session, and nobody else could answer."""
     if not sys.stdin.isatty():
-        why = (
-            "nothing was done, as nobody is at a terminal to say yes: ask with --satellite, or in a session of your own"
-        )
+        why = "nothing was done, as nobody is at a terminal to say yes: ask in one, or with --satellite"
         raise Failure(f"{question} ({why})")
     try:
         return input(f"{question} (yes/no) ").strip() or "no"

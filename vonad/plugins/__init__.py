@@ -32,7 +32,7 @@ class PluginStatus:
 
     location: its file, or the module that could not be imported.
     offers:   "engine:silero", "skill:clock"; "hook:plan_session" for a say in policy.
-    reason:   why it does not run.
+    reason:   why it does not run; of one that runs, what is wrong with it.
     """
 
     name: str

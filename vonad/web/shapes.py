@@ -210,7 +210,7 @@ class Skill(Answer):
 
 
 class Plugin(Answer):
-    """A plugin that was found; reason: why it does not run."""
+    """A plugin that was found; reason: why it does not run, or what is wrong with one that does."""
 
     name: str
     origin: str
