@@ -47,8 +47,8 @@ async def test_ask_as_json_has_the_keys_that_are_promised(cli, web):
     assert set(ended.json) == {"turn_id", "session_id", "transcript", "reply", "heard", "outcome"}
 
 
-async def test_ask_has_nobody_wonder_how_to_answer_a_question(cli, web, monkeypatch):
-    ended = await cli.beside("ask", "unlock", "the", "door")
+async def test_ask_has_nobody_wonder_how_to_answer_a_question(cli, web):
+    ended = await cli.beside("ask", "open", "the", "lock")
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith("vonad: Unlocks a door. Shall I do this? (nothing was done, as nobody is at a terminal")
     assert "s2" not in web.sessions.views
@@ -58,10 +58,10 @@ async def test_ask_reads_the_answer_to_a_question_from_the_terminal(cli, web, mo
     questions = []
     monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
     monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "yes")
-    ended = await cli.beside("ask", "unlock", "the", "door")
+    ended = await cli.beside("ask", "open", "the", "lock")
     assert (ended.status, ended.out, ended.err) == (0, "It is noon.\n", "")
     assert questions == ["Unlocks a door. Shall I do this? (yes/no) "]
-    assert web.sessions.asked == [("s2", "unlock the door"), ("s2", "yes")]
+    assert web.sessions.asked == [("s2", "open the lock"), ("s2", "yes")]
 
 
 async def test_ask_says_why_it_got_no_reply(cli, web):

@@ -171,7 +171,7 @@ async def test_an_unknown_parameter_is_refused_and_nothing_is_done(client, web):
     assert web.house.deleted == {}
     problem(await client.post("/api/satellites/desk/wake?wait=3", json={}), 400, "malformed")
     assert (web.house.woken, web.house.refused) == ([], [("desk", "malformed")])
-    error = problem(await client.post("/api/sessions?wait=3", json={}), 400, "malformed")
+    error = problem(await client.post("/api/satellites/desk/stop?wait=3"), 400, "malformed")
     assert error["message"] == "query: wait: unknown; none is taken here"
 
 

@@ -74,7 +74,7 @@ class FakeSessions:
         if text == "busy" and on_busy == "refuse":
             raise VonadError("session_busy", f"session {session_id} is answering", retryable=True, retry_after_ms=1500)
         self.asked.append((session_id, text))
-        self.confirm = text == "unlock the door"
+        self.confirm = text == "open the lock"
         return SimpleNamespace(id=f"{session_id}-1")
 
     def session_of(self, turn_id):
