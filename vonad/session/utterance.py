@@ -95,7 +95,11 @@ class Utterance:
 
     def abandon(self) -> None:
         """Nobody is to hear more of it: what waits is thrown away, as is what comes, and whoever waited may go on."""
-        self._abandoned = True
+        if not self._abandoned:
+            self._abandoned = True
+            self._clock.soon(self._empty)  # behind the silence that somebody waits for
+
+    def _empty(self) -> None:
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(None)
@@ -152,7 +156,7 @@ class Utterance:
 
     async def run(self) -> None:
         """Play until the end, and until the line confirms that it was heard. Raises transport_send_failed."""
-        while (item := await self._queue.get()) is not None:
+        while (item := await self._queue.get()) is not None and not self._abandoned:
             if isinstance(item, str):
                 self._begin(item)
             elif not item.filler:
