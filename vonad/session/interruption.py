@@ -61,14 +61,14 @@ class Interruption:
         turn = floor.turn
         if turn is None:
             return
-        played_ms = self._mouth.played_ms
+        # before what it stops: the satellite falls silent first, and then whoever spoke on it is told
+        floor.spawn(self._flush(turn, source, self._mouth.played_ms), "flush", outlives_turn=True)
         turn.heard = self._mouth.silence() or turn.heard
         if not turn.heard_out:  # else only its follow-up is cut short
             turn.outcome = "superseded" if source == "wake" or turn.resaid else "interrupted"
         turn.outcome = turn.ending("interrupted")
         self._then = then
         floor.metrics.interruptions += 1
-        floor.spawn(self._flush(turn, source, played_ms), "flush", outlives_turn=True)
         floor.machine.fire(Trigger.INTERRUPT, State.INTERRUPTED, reason=source)
 
     def nothing_follows(self) -> None:
