@@ -69,6 +69,7 @@ class BargeIn:
         self._mouth = mouth
         self._interrupt = interrupt
         self._turn: Turn | None = None
+        self._detector: VoiceActivityDetector | None = None
         self._activity: VoiceActivity | None = None
         self._window_s = 0.0
         self._frames: deque[Frame] = deque()
@@ -111,7 +112,7 @@ class BargeIn:
         if line is None or not line.capabilities.full_duplex or not may:
             return
         self._turn = turn
-        self._activity = None if detector is None else detector.stream()
+        self._detector, self._activity = detector, None
         self._window_s = 0.0 if detector is None else detector.window / CAPTURE_RATE
         if self._floor.capabilities.overhears:
             self.echo.anew()
@@ -147,7 +148,9 @@ class BargeIn:
         before = self._ducked
         self._keep(frame)
         attended = self._attended
-        if self._activity is not None:
+        if self._detector is not None:
+            if self._activity is None:  # not made before there is sound for it: the reply would wait for it
+                self._activity = self._detector.stream()
             for probability in self._activity.push(frame.samples):
                 self._count(probability, frame)
         else:
@@ -155,7 +158,7 @@ class BargeIn:
         dialogue = self._floor.dialogue
         if dialogue is not None and self._floor.capabilities.overhears:
             try:
-                if self._activity is None or ((self._ducked or self._attended) and (before or attended)):
+                if self._detector is None or ((self._ducked or self._attended) and (before or attended)):
                     await dialogue.overhear(frame)
                 elif self._ducked or self._attended:
                     for kept in tuple(self._frames):
@@ -171,9 +174,9 @@ class BargeIn:
         if self._turn is None:
             return
         remark = self._remark
-        if self._activity is None and not self._ducked:
+        if self._detector is None and not self._ducked:
             remark.anew()
-        if remark.heard(text) and self._activity is None:
+        if remark.heard(text) and self._detector is None:
             self._quiet_s = 0.0
             self._duck()
         if self._ducked:
@@ -293,7 +296,7 @@ class BargeIn:
             if enough_speech:
                 self._break_in("speech")
         elif remark.meant:
-            both = enough_words and (enough_speech or self._activity is None)
+            both = enough_words and (enough_speech or self._detector is None)
             if both or (rules.need == "any" and (enough_words or enough_speech)):
                 self._break_in("speech")
         if self._for_others:
