@@ -1,5 +1,6 @@
 """The answer: takes what a dialogue says about the open turn: from what the user said to what the user hears."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,10 @@ from vonad.session.turn import Outcome, Turn
 
 INFORM_S = 1.0
 """What a backend may take to be told something: it says nothing meanwhile."""
+
+
+FIRST_SOUND = "tts_first_audio"
+"""The stage at which the voice has begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +153,14 @@ class Answer:
     # What is heard
 
     async def _sound(self, turn: Turn, frame: Frame) -> None:
-        if not frame.filler:
-            self._floor.mark(turn, "tts_first_audio")
+        first = not frame.filler and FIRST_SOUND not in turn.stages
+        if first:
+            self._floor.mark(turn, FIRST_SOUND)
         utterance = self._mouth.speech(turn)
         if utterance is not None:
             await utterance.put(frame)
+            if first:
+                await asyncio.sleep(0)  # it is played before the rest is taken, which may all be there
 
     async def _text(self, turn: Turn, text: str) -> None:
         floor = self._floor
