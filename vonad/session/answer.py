@@ -33,10 +33,6 @@ INFORM_S = 1.0
 """What a backend may take to be told something: it says nothing meanwhile."""
 
 
-FIRST_SOUND = "tts_first_audio"
-"""The stage at which the voice has begun."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """Who else in the session is told of what a dialogue says.
@@ -153,9 +149,9 @@ class Answer:
     # What is heard
 
     async def _sound(self, turn: Turn, frame: Frame) -> None:
-        first = not frame.filler and FIRST_SOUND not in turn.stages
+        first = not frame.filler and "tts_first_audio" not in turn.stages
         if first:
-            self._floor.mark(turn, FIRST_SOUND)
+            self._floor.mark(turn, "tts_first_audio")
         utterance = self._mouth.speech(turn)
         if utterance is not None:
             await utterance.put(frame)
