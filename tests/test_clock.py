@@ -27,6 +27,34 @@ async def test_the_system_s_clock_waits_and_can_be_called_off() -> None:
     assert fired == ["due"]
 
 
+async def test_all_that_is_wanted_soon_is_done_in_order_whatever_one_of_it_does() -> None:
+    clock, done, defects = SystemClock(), [], []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: defects.append(context["exception"]))
+    for what in (1, 0, 2):
+        clock.soon(lambda what=what: done.append(1 / what))  # type: ignore[misc]
+    assert done == []
+
+    await clock.lull()
+
+    assert done == [1.0, 0.5]
+    assert [type(defect) for defect in defects] == [ZeroDivisionError]
+
+
+def test_a_loop_that_has_closed_keeps_nobody_from_being_served_soon() -> None:
+    clock, done = SystemClock(), []
+
+    async def ask() -> None:
+        clock.soon(lambda: done.append("by a loop that is gone"))
+
+    async def wait() -> None:
+        await clock.lull()
+        done.append("served")
+
+    asyncio.run(ask())
+    asyncio.run(wait())
+    assert done == ["served"]
+
+
 async def test_time_by_hand_stands_still_until_it_is_moved() -> None:
     clock = ManualClock()
     start, noon = clock.monotonic(), clock.now()

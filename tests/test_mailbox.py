@@ -35,6 +35,41 @@ async def test_a_full_mailbox_drops_the_oldest_and_counts_it() -> None:
     assert await read(mailbox) == [2, 3, 4]
 
 
+async def test_what_is_delivered_waits_for_room_and_nothing_is_dropped() -> None:
+    mailbox: Mailbox[int] = Mailbox(2)
+    seen: list[int] = []
+
+    async def deliver(first: int) -> None:
+        for item in range(first, first + 3):
+            assert await mailbox.deliver(item)
+
+    async with asyncio.TaskGroup() as group:
+        for first in (0, 10):
+            group.create_task(deliver(first))
+        for _ in range(6):
+            await settle()
+            assert len(mailbox) <= 2
+            seen.append(await mailbox.get())
+    assert sorted(seen) == [0, 1, 2, 10, 11, 12]
+    assert [item for item in seen if item < 10] == [0, 1, 2]
+    assert mailbox.dropped == 0
+
+
+@pytest.mark.parametrize("ends", ["closed", "cleared"])
+async def test_who_waits_for_room_may_go_on_when_a_mailbox_is_closed_or_cleared(ends: str) -> None:
+    mailbox: Mailbox[int] = Mailbox(1)
+    assert await mailbox.deliver(1)
+    waiting = asyncio.create_task(mailbox.deliver(2))
+    await settle()
+    assert not waiting.done()
+
+    if ends == "closed":
+        mailbox.close()
+    else:
+        mailbox.clear()
+    assert await waiting is (ends == "cleared")
+
+
 async def test_what_is_kept_outlives_what_may_go() -> None:
     mailbox: Mailbox[int] = Mailbox(3, keep=lambda item: item >= 100)
     for item in (100, 1, 101, 2, 102, 3):

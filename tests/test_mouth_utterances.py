@@ -151,4 +151,4 @@ async def fill(utterance: Utterance) -> None:
     for _ in range(QUEUE):
         await utterance.put(quiet(0.02))
     await utterance.sentence("and so on")
-    await utterance.end()
+    utterance.end()

@@ -122,6 +122,47 @@ async def test_a_stream_that_becomes_free_in_time_is_taken() -> None:
     await waiting
 
 
+async def test_who_has_waited_longest_has_the_next_stream() -> None:
+    subject, _ = pool(ManualClock())
+    served: list[str] = []
+
+    async def use(who: str) -> None:
+        async with subject.lease():
+            served.append(who)
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group, subject.lease():
+        for who in ("first", "second", "third"):
+            group.create_task(use(who))
+            await settle()
+    assert served == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("leaves", ["while it waits", "when its turn has come"])
+async def test_a_stream_that_nobody_waits_for_any_more_goes_to_the_next(leaves: str) -> None:
+    subject, _ = pool(ManualClock())
+    got = asyncio.Event()
+
+    async def use() -> None:
+        async with subject.lease():
+            got.set()
+
+    async with subject.lease():
+        impatient = asyncio.create_task(use())
+        await settle()
+        patient = asyncio.create_task(use())
+        await settle()
+        if leaves == "while it waits":
+            impatient.cancel()
+            await settle()
+    if leaves == "when its turn has come":
+        impatient.cancel()
+    await asyncio.wait({impatient, patient})
+    assert impatient.cancelled()
+    assert got.is_set()
+    await use()
+
+
 async def test_being_cancelled_says_nothing_about_an_engine() -> None:
     subject, states = pool(ManualClock())
 

@@ -34,7 +34,7 @@ async def test_whole_sentences_and_whole_words_count_as_heard() -> None:
         assert subject.heard() == "One two."
         line.heard(1.1)
         assert subject.heard() == "One two. Three four"
-        await subject.end()
+        subject.end()
         line.release()
     assert subject.heard() == "One two. Three four five six."
 
@@ -46,7 +46,7 @@ async def test_sound_at_another_rate_is_resampled_once_and_whole() -> None:
         group.create_task(subject.run())
         for _ in range(10):
             await subject.put(Frame(speech(0.1).samples, 22_050))
-        await subject.end()
+        subject.end()
     assert {frame.rate for frame in line.sound} == {16_000}
     assert sum(len(frame.samples) for frame in line.sound) == pytest.approx(16_000 * 16_000 / 22_050, abs=2)
 
@@ -62,7 +62,7 @@ async def test_a_filler_is_played_but_does_not_count_as_first_sound() -> None:
         await subject.put(speech(0.1))
         await settle()
         assert told == ["started"]
-        await subject.end()
+        subject.end()
 
 
 async def test_a_line_that_never_confirms_is_given_up() -> None:
@@ -71,7 +71,7 @@ async def test_a_line_that_never_confirms_is_given_up() -> None:
     line.hold()
     run = asyncio.create_task(subject.run())
     await subject.put(speech(1.0))
-    await subject.end()
+    subject.end()
     await clock.advance(5.9)
     assert not run.done()
     await clock.advance(0.2)
@@ -83,7 +83,7 @@ async def test_an_utterance_without_sound_ends_at_once() -> None:
     line, clock = ScriptedLine(), ManualClock()
     line.hold()
     subject, told = utterance(line, clock)
-    await subject.end()
+    subject.end()
     await subject.run()
     assert told == []
 
@@ -113,7 +113,7 @@ async def test_a_filler_is_no_heard_text_and_no_first_sound() -> None:
         assert subject.heard() == ""
         line.heard(1.0)
         assert subject.heard() == "Three four"
-        await subject.end()
+        subject.end()
         line.release()
     assert subject.heard() == "Three four five six."
 
@@ -124,7 +124,7 @@ async def test_fillers_that_wait_are_thrown_away_when_the_reply_is_there() -> No
     await subject.put(filler(5.0))
     await subject.put(speech(0.5))
     await subject.put(filler(5.0))
-    await subject.end()
+    subject.end()
     await subject.run()
     assert sum(frame.seconds for frame in line.sound) == pytest.approx(0.5)
     assert not any(frame.filler for frame in line.sound)
@@ -138,7 +138,7 @@ async def test_the_rest_of_a_long_filler_gives_way_to_the_reply() -> None:
     await settle()
     await subject.put(speech(0.1))
     line.take.set()
-    await subject.end()
+    subject.end()
     await run
     assert [frame.filler for frame in line.sound] == [True, False]
 
@@ -175,7 +175,7 @@ async def test_a_filler_without_a_reply_is_played_and_nothing_counts_as_heard() 
     subject, told = utterance(line, clock)
     await subject.sentence("Never spoken.")
     await subject.put(filler(0.5))
-    await subject.end()
+    subject.end()
     await subject.run()
     assert (subject.heard(), told) == ("", [])
     assert sum(frame.seconds for frame in line.sound) == pytest.approx(0.5)
@@ -216,7 +216,7 @@ async def test_loud_sound_is_passed_on_as_it_is() -> None:
     subject, _ = utterance(line, clock)
     frame = speech(0.02)
     await subject.put(frame)
-    await subject.end()
+    subject.end()
     await subject.run()
     assert line.sound == [frame]
 
@@ -269,7 +269,7 @@ def test_however_it_goes_only_what_was_played_is_heard(steps: list[Step]) -> Non
         if gone:
             assert len(line.sound) == played
             return
-        await subject.end()
+        subject.end()
         line.release()
         await run
         real = [frame for frame in line.sound if not frame.filler]

@@ -85,6 +85,9 @@ class _Deadline(AbstractAsyncContextManager[None]):
 class SystemClock(Clock):
     """The machine's clocks."""
 
+    _loop: asyncio.AbstractEventLoop | None = None
+    _soon: list[Callable[[], None]]
+
     def monotonic(self) -> float:
         return time.monotonic()
 
@@ -93,3 +96,18 @@ class SystemClock(Clock):
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_later(delay, callback)
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """One timer serves all who ask while it runs: setting one costs as much as what most of them want done."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # what another loop has left undone is over with it
+            self._loop, self._soon = loop, []
+        self._soon.append(callback)
+        if len(self._soon) == 1:
+            loop.call_later(SOON_S, self._all_soon)
+
+    def _all_soon(self) -> None:
+        due, self._soon = self._soon, []
+        loop = asyncio.get_running_loop()
+        for callback in due:
+            loop.call_soon(callback)

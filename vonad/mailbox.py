@@ -1,4 +1,7 @@
-"""A bounded queue with one reader that never blocks its writers: when full, the oldest goes, and is counted."""
+"""A bounded queue with one reader that never blocks its writers: when full, the oldest goes, and is counted.
+
+Where nothing may be lost, writers `deliver`: they wait for room.
+"""
 
 import asyncio
 from collections import deque
@@ -12,7 +15,7 @@ KEPT_FACTOR = 8
 
 
 class Mailbox(Generic[T]):
-    """Writers `put`; one reader iterates until `close`. Use it at thread, process and socket edges.
+    """Writers `put` or `deliver`; one reader iterates until `close`. Use it at thread, process and socket edges.
 
     limit: how many items wait at most.
     keep:  items for which it is true are never dropped in favour of others; a reader that lets even those pile up
@@ -27,6 +30,7 @@ class Mailbox(Generic[T]):
         self._items: deque[T] = deque()
         self._closed = False
         self._reader: asyncio.Future[None] | None = None
+        self._room: asyncio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._items)
@@ -49,15 +53,28 @@ class Mailbox(Generic[T]):
             reader.set_result(None)
         return not self._closed
 
+    async def deliver(self, item: T) -> bool:
+        """Leave an item as soon as there is room, and nothing is dropped for it; false when the mailbox is closed."""
+        while len(self._items) >= self.limit and not self._closed:
+            if self._room is None:
+                self._room = asyncio.Event()
+            self._room.clear()
+            await self._room.wait()
+        return self.put(item)
+
     def close(self) -> None:
         """Nothing more comes; the reader ends once it has read what waits."""
         self._closed = True
         self._wake()
+        if self._room is not None:
+            self._room.set()
 
     def clear(self) -> int:
         """Forget what waits, uncounted; how many items that was."""
         count = len(self._items)
         self._items.clear()
+        if self._room is not None:
+            self._room.set()
         return count
 
     async def __anext__(self) -> T:
@@ -70,6 +87,8 @@ class Mailbox(Generic[T]):
                 await self._reader
             finally:
                 self._reader = None
+        if self._room is not None:
+            self._room.set()
         return items.popleft()
 
     def __aiter__(self) -> AsyncIterator[T]:

@@ -1,10 +1,11 @@
 """Resilience: circuit breakers, and a limited number of streams per engine."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Generic, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from vonad.clock import Clock
 from vonad.errors import VonadError
@@ -79,8 +80,10 @@ class Breaker:
             self._changed(self.name, state)
 
 
-class Pool(Generic[T]):
+class Pool(AbstractAsyncContextManager[T]):
     """An engine with the streams it can serve at once, behind its breaker.
+
+    It is its own lease, that knows nothing of who holds it: three of them stand in every turn's way.
 
     harmless: exceptions of a body that say nothing against the engine.
     """
@@ -98,8 +101,8 @@ class Pool(Generic[T]):
         self.breaker = breaker
         self._clock = clock
         self._harmless = harmless
-        self._streams = streams
-        self._free = asyncio.Semaphore(streams)
+        self._streams = self._free = streams
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     def lease(self) -> AbstractAsyncContextManager[T]:
         """The engine, for one stream. Raises circuit_open, or overload after waiting a second for a free stream.
@@ -107,20 +110,24 @@ class Pool(Generic[T]):
         What the body raises is the engine's failure; what is neither harmless nor a VonadError becomes
         backend_step_failed.
         """
-        return _Lease(self)
+        return self
 
-    async def take(self) -> None:
-        """Wait for a free stream. Raises circuit_open, overload."""
+    async def __aenter__(self) -> T:
         self.breaker.admit()
+        if self._free:
+            self._free -= 1
+            return self.part
         try:
-            await self._take()
+            await self._wait()
         except BaseException:
             self.breaker.abandoned()
             raise
+        return self.part
 
-    def give_back(self, error: BaseException | None) -> None:
-        """The stream is free again; the breaker learns how it went. Raises backend_step_failed for a defect."""
-        self._free.release()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pass_on()
         breaker = self.breaker
         if error is None or isinstance(error, self._harmless):
             breaker.succeeded()
@@ -132,14 +139,20 @@ class Pool(Generic[T]):
                 message = f"engine {breaker.name} failed: {type(error).__name__}: {error}"
                 raise VonadError("backend_step_failed", message, op=breaker.name, retryable=True) from error
 
-    async def _take(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
-            return
+    async def _wait(self) -> None:
+        """Until a stream is ours. Raises overload."""
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
         try:
             async with self._clock.deadline(WAIT_FOR_STREAM_S):
-                await self._free.acquire()
-        except TimeoutError:
+                await place
+        except BaseException as failure:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            elif not place.cancelled():  # it came too late: for whoever waits behind
+                self._pass_on()
+            if not isinstance(failure, TimeoutError):
+                raise
             raise VonadError(
                 "overload",
                 f"{self.breaker.name} serves {self._streams} at once; none became free in {WAIT_FOR_STREAM_S:g} s",
@@ -147,20 +160,11 @@ class Pool(Generic[T]):
                 retryable=True,
             ) from None
 
-
-class _Lease(AbstractAsyncContextManager[T]):
-    """A class: three of them stand in every turn's way, and a generator's context takes twice as long."""
-
-    __slots__ = ("_pool",)
-
-    def __init__(self, pool: Pool[T]) -> None:
-        self._pool = pool
-
-    async def __aenter__(self) -> T:
-        await self._pool.take()
-        return self._pool.part
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.give_back(error)
+    def _pass_on(self) -> None:
+        """A stream is free: whoever has waited longest has it."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1

@@ -20,7 +20,7 @@ class Outlet:
         self._replies: deque[Reply] = deque()
         self._overheard: Overheard | None = None
         self._reader: asyncio.Future[None] | None = None
-        self._room = asyncio.Event()
+        self._room: asyncio.Event | None = None
 
     async def put(self, reply: Reply) -> None:
         """Leave it, when there is room."""
@@ -36,25 +36,31 @@ class Outlet:
     async def room(self) -> None:
         """Wait until fewer than REPLIES wait."""
         while self.full:
+            if self._room is None:
+                self._room = asyncio.Event()
             self._room.clear()
             await self._room.wait()
 
     def push(self, *replies: Reply) -> None:
         """Leave them now."""
         self._replies.extend(replies)
-        self._wake()
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
     def overheard(self, words: Overheard) -> None:
         """Leave words so far, in place of those before."""
         self._overheard = words
-        self._wake()
+        self.push()
 
     def drop(self, unwanted: Callable[[Reply], bool]) -> None:
         """Take back what nobody is to get any more."""
-        self._replies = deque(reply for reply in self._replies if not unwanted(reply))
+        if self._replies:
+            self._replies = deque(reply for reply in self._replies if not unwanted(reply))
         if self._overheard is not None and unwanted(self._overheard):
             self._overheard = None
-        self._room.set()
+        if self._room is not None:
+            self._room.set()
 
     def __aiter__(self) -> AsyncIterator[Reply]:
         return self
@@ -65,11 +71,8 @@ class Outlet:
             if overheard is not None:
                 return overheard
             if self._replies:
-                self._room.set()
+                if self._room is not None:
+                    self._room.set()
                 return self._replies.popleft()
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
-
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)

@@ -36,7 +36,7 @@ class Tries:
         self._asked = ""
         self._host = host
         self._until = host.clock.monotonic() + PATIENCE_S
-        self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._backoff: Backoff | None = None
         self._tell = tell
 
     async def next(self) -> str | None:
@@ -54,7 +54,11 @@ class Tries:
             self._again[self._asked] = error
 
     async def _another_round(self) -> bool:
-        if not self._again or self._backoff.attempt >= RETRIES:
+        if not self._again:
+            return False
+        if self._backoff is None:  # most turns have no need of one
+            self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        if self._backoff.attempt >= RETRIES:
             return False
         known = min((error.retry_after_ms or 0) / 1000 for error in self._again.values())
         pause = max(self._backoff.next(), known)

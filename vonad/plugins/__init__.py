@@ -90,6 +90,7 @@ class Plugins:
     def register_policy(self, policy: object) -> None:
         """The core's own answers; their hooks are marked `trylast`."""
         self._manager.register(policy, name=POLICY_NAME)
+        self.hook.anew()
         self._manager.check_pending()
 
     def load(self) -> None:
@@ -167,6 +168,7 @@ class Plugins:
     def _register(self, module: ModuleType, candidate: Candidate) -> list[Hook]:
         try:
             self._manager.register(module, name=candidate.name)
+            self.hook.anew()
             hooks = [
                 Hook(caller.name, own.function, own.argnames, own.wrapper or own.hookwrapper)
                 for caller in self._manager.get_hookcallers(module) or ()
@@ -185,6 +187,7 @@ class Plugins:
     def _drop(self, candidate: Candidate, module: ModuleType) -> None:
         if self._manager.is_registered(module):
             self._manager.unregister(module)
+            self.hook.anew()
         self._offers = {key: offer for key, offer in self._offers.items() if offer.plugin != candidate.name}
 
     def _unknown(self, name: str, known: Iterable[str]) -> VonadError:

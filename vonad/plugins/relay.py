@@ -48,19 +48,22 @@ class PolicyRelay:
 
     def __init__(self, hooks: pluggy.HookRelay) -> None:
         self._hooks = hooks
-        self._known: dict[str, tuple[list[pluggy.HookImpl], Saying]] = {}
+        self._known: dict[str, Saying] = {}
 
     def says(self, hook: str) -> Saying:
         """(who, what to call), in the order of asking: with the hook's arguments by name, a Look for its session.
 
         What it raises comes out as it is. Where a plugin wraps the others they can only be asked together.
         """
-        caller: pluggy.HookCaller = getattr(self._hooks, hook)
-        implementations = caller.get_hookimpls()
         known = self._known.get(hook)
-        if known is None or known[0] != implementations:  # plugins come and go
-            known = self._known[hook] = (implementations, _saying(caller, implementations[::-1]))
-        return known[1]
+        if known is None:
+            caller: pluggy.HookCaller = getattr(self._hooks, hook)
+            known = self._known[hook] = _saying(caller, caller.get_hookimpls()[::-1])
+        return known
+
+    def anew(self) -> None:
+        """Plugins have come or gone."""
+        self._known.clear()
 
 
 def _saying(caller: pluggy.HookCaller, implementations: Sequence[pluggy.HookImpl]) -> Saying:

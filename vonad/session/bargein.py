@@ -114,15 +114,9 @@ class BargeIn:
         self._turn = turn
         self._detector, self._activity = detector, None
         self._window_s = 0.0 if detector is None else detector.window / CAPTURE_RATE
-        if self._floor.capabilities.overhears:
-            self.echo.anew()
-        else:
+        if not self._floor.capabilities.overhears:
             self.echo = Echo(self._rules.margin_db)  # it is measured anew, so that a wrong measure cannot last
-        self._remark.begin()
-        self._in_speech = self._attended = self.went_on = False
-        self._faint_s = 0.0
-        self._keep_only(0.0)
-        self._calm()
+        self.went_on = False
         self._continuation.of(turn)
 
     def sounds(self) -> None:
@@ -138,6 +132,10 @@ class BargeIn:
         self._turn = None
         self._resume()
         self._keep_only(0.0)
+        self.echo.anew()
+        self._remark.begin()
+        self._in_speech = self._attended = False
+        self._faint_s = 0.0
         return said
 
     async def hear(self, frame: Frame) -> None:

@@ -46,9 +46,12 @@ class Contact:
         """A turn opens."""
         return self._asked(lambda: self._dialogue.begin(turn, sentences=sentences, history=history))
 
-    def say(self, text: str) -> Coroutine[object, object, None]:
-        """Answer this text."""
-        return self._asked(lambda: self._dialogue.say(text))
+    async def say(self, text: str) -> None:
+        """Answer this text. In one piece: every spoken turn waits for it."""
+        try:
+            await self._dialogue.say(text)
+        except RAISED as failure:
+            self.lost(failure)
 
     def structure(self, text: str, output: Output) -> Coroutine[object, object, None]:
         """Answer this text in JSON."""

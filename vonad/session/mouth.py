@@ -124,7 +124,7 @@ class Mouth:
     async def complete(self, turn: Turn) -> None:
         """Nothing more will be said in this turn."""
         if self._utterance is not None:
-            await self._utterance.end()
+            self._utterance.end()
         else:
             if turn.structure is None or self._floor.line is None:
                 turn.heard = turn.reply.removeprefix(turn.kept).strip()  # what was kept is counted already
@@ -180,10 +180,10 @@ class Mouth:
         frames = self._floor.means.cues.cue(name)
         if name == "wake":
             self.chime.beside_microphone(frames)
-        elif turn.heard_out:
-            return  # the backend was quicker than the word that it has begun
-        elif frames and (utterance := self.speech(turn)) is not None:
-            self._floor.spawn(put(turn, utterance, frames, filler=True), "chime")
+        elif frames and not turn.heard_out:  # else the backend was quicker than the word that it has begun
+            utterance = self.speech(turn)
+            if utterance is not None:
+                self._floor.spawn(put(turn, utterance, frames, filler=True), "chime")
 
     # Announcements
 
@@ -250,7 +250,7 @@ class Mouth:
             self.announcing.state = "playing"
         trouble = await self._voice.say(turn, utterance, text, key=key, announcement=self.announcing)
         self._trouble = trouble or self._trouble
-        await utterance.end()
+        utterance.end()
 
     def _first_sound(self, turn: Turn) -> None:
         floor = self._floor

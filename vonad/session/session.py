@@ -42,7 +42,7 @@ class Session:
     run:    its whole life; returns when it is closed, and raises nothing but cancellation.
     opened: set once the first state after connecting is reached, or the session is over.
     listen, ask, say, inject, compact, stop, close: the verbs; each acts at once, or raises.
-    hear:   wants every captured frame while `attentive`.
+    hear:   wants every captured frame, 16 kHz, while `attentive`.
     past:   gives away what was captured just before now.
     """
 
@@ -64,6 +64,7 @@ class Session:
         self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
         self._leases = AsyncExitStack()
         self._course = Course(self._floor, brief=self._brief, leases=self._leases, past=past, close=self._close)
+        self.hear = self._course.hear
         self._wakes = Wakes(self._floor, self._course)
         self._injection = Injection(self._floor, say=self.say)
         self._compaction = Compaction(self._floor)
@@ -327,10 +328,6 @@ class Session:
             turn.heard = heard or turn.heard
             self._floor.finish(turn, turn.ending("interrupted"))
         self._closing.set()
-
-    async def hear(self, frame: Frame) -> None:
-        """A captured frame, 16 kHz."""
-        await self._course.hear(frame)
 
     def _changed(self, change: Change) -> None:
         self._floor.tell_state(change.previous, change.reason, turn=change.epoch)

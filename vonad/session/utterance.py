@@ -1,6 +1,5 @@
 """An Utterance: one turn's right to speak on a line. Taken away, nothing of that turn can be heard any more."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.frame import Frame, Samples
+from vonad.mailbox import Mailbox
 from vonad.resampling import Resampler
 from vonad.transport import Line
 
@@ -63,7 +63,7 @@ class Utterance:
         self._filled = 0
         self._clock = clock
         self._started = started
-        self._queue: asyncio.Queue[Frame | str | None] = asyncio.Queue(QUEUE)
+        self._queue: Mailbox[Frame | str] = Mailbox(QUEUE)
         self._piece = round(PIECE_S * self._rate)
         self._volume = Volume(self._rate)
         self._resampler = Resampler(self._rate)
@@ -79,19 +79,16 @@ class Utterance:
         """Queue sound; waits while too much is waiting already."""
         if not frame.filler:
             self._replied = True
-        if not self._abandoned:
-            await self._queue.put(frame)
+        await self._queue.deliver(frame)
 
     async def sentence(self, text: str) -> None:
         """The frames that follow speak this text."""
-        if not self._abandoned:
-            await self._queue.put(text)
+        await self._queue.deliver(text)
 
-    async def end(self) -> None:
+    def end(self) -> None:
         """Nothing more comes: `run` returns when all has been heard."""
         self.ended = True
-        if not self._abandoned:
-            await self._queue.put(None)
+        self._queue.close()
 
     def abandon(self) -> None:
         """Nobody is to hear more of it: what waits is thrown away, as is what comes, and whoever waited may go on."""
@@ -100,9 +97,8 @@ class Utterance:
             self._clock.soon(self._empty)  # behind the silence that somebody waits for
 
     def _empty(self) -> None:
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
+        self._queue.close()
+        self._queue.clear()
 
     def duck(self, *, on: bool) -> None:
         """Play what is not handed to the line yet more quietly, or loud again."""
@@ -156,7 +152,9 @@ class Utterance:
 
     async def run(self) -> None:
         """Play until the end, and until the line confirms that it was heard. Raises transport_send_failed."""
-        while (item := await self._queue.get()) is not None and not self._abandoned:
+        async for item in self._queue:
+            if self._abandoned:
+                return
             if isinstance(item, str):
                 self._begin(item)
             elif not item.filler:
