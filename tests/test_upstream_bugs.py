@@ -13,7 +13,8 @@ from tests.conversation import FAILURE, conversation
 from vonad.backend import ReplyDone, ReplyText
 from vonad.errors import VonadError
 from vonad.frame import Frame
-from vonad.parts import Part, Parts
+from vonad.part import Part
+from vonad.parts import Parts
 from vonad.plan import Plan
 from vonad.plugins.offer import Group
 from vonad.resilience import FAILURES_TO_OPEN, OPEN_S, Breaker, Pool

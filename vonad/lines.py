@@ -12,7 +12,8 @@ from vonad.ear import Ear
 from vonad.engine import Detection
 from vonad.errors import VonadError
 from vonad.events import Event, coarse
-from vonad.parts import Part, Parts
+from vonad.part import Part
+from vonad.parts import Parts
 from vonad.plan import SATELLITE_ID, Wake
 from vonad.session.machine import State
 from vonad.session.session import Session

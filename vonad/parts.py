@@ -3,38 +3,23 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from vonad.backend import Backend
-from vonad.clock import Clock
-from vonad.directories import Directories
-from vonad.engine import (
-    Agent,
-    NotUnderstood,
-    SpeechToText,
-    TextToSpeech,
-    TurnDetector,
-    VoiceActivityDetector,
-    WakeWordDetector,
-)
+from vonad.engine import NotUnderstood
 from vonad.errors import VonadError
-from vonad.frontend import Frontend
-from vonad.history import Journal
-from vonad.host import Host, Role, Store, Voice
+from vonad.host import Host, Role
+from vonad.part import CONTRACTS, Part
+from vonad.part_host import Facilities, PartHost
 from vonad.plugins import Plugins
-from vonad.plugins.offer import Group, Offer
+from vonad.plugins.offer import Group
 from vonad.resilience import Breaker, BreakerState, Pool
-from vonad.sentences import Sentences
 from vonad.settings import Settings
 from vonad.settings.tables import ComponentTable
 from vonad.skill import Skill
 from vonad.skills.catalogue import Catalogue
-from vonad.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -48,52 +33,6 @@ OPEN_S = 30.0
 
 CLOSE_S = 3.0
 
-CONTRACTS: Mapping[str, type] = {
-    "stt": SpeechToText,
-    "tts": TextToSpeech,
-    "agent": Agent,
-    "vad": VoiceActivityDetector,
-    "turn": TurnDetector,
-    "wake": WakeWordDetector,
-    "backends": Backend,
-    "skills": Skill,
-    "transports": Transport,
-    "frontends": Frontend,
-}
-
-
-@dataclass(slots=True, eq=False)
-class Part:
-    """A component and how it fares.
-
-    reason: why it does not run.
-    code:   of the error behind that.
-    leaves: a reload takes it out of the house.
-    """
-
-    group: Group
-    name: str
-    table: ComponentTable
-    offer: Offer | None = None
-    component: object | None = None
-    pool: Pool[object] | None = None
-    reason: str = ""
-    code: str = ""
-    leaves: bool = False
-    settled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    closed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-
-    @property
-    def running(self) -> bool:
-        """Whether it is open."""
-        return self.component is not None
-
-    @property
-    def label(self) -> str:
-        """As the configuration calls it."""
-        return f"[{self.group}.{self.name}]"
-
 
 class Parts:
     """All parts by group and name. Nothing that a part does when it opens or closes reaches another.
@@ -105,25 +44,16 @@ class Parts:
     def __init__(
         self,
         plugins: Plugins,
+        facilities: Facilities,
         *,
-        clock: Clock,
-        journal: Journal,
-        directories: Directories,
-        timezone: ZoneInfo,
-        voice: Voice,
-        satellites: Callable[[], Sequence[str]],
         changed: Callable[[str, str], None],
         leaves: Callable[[Part], None],
         breaker_changed: Callable[[str, BreakerState], None],
     ) -> None:
         self.catalogue = Catalogue()
-        self.timezone = timezone
         self._plugins = plugins
-        self.clock = clock
-        self.journal = journal
-        self.directories = directories
-        self.voice = voice
-        self.satellites = satellites
+        self._facilities = facilities
+        self._clock = facilities.clock
         self._changed = changed
         self._leaves = leaves
         self._breaker_changed = breaker_changed
@@ -167,7 +97,7 @@ class Parts:
 
     def host(self, name: str) -> Host:
         """What a skill that no plugin offers is given of the house."""
-        return PartHost(self, Part("skills", name, ComponentTable()))
+        return self._host(Part("skills", name, ComponentTable()))
 
     async def apply(self, settings: Settings, group: asyncio.TaskGroup, *, only: Sequence[Group] = ORDER) -> list[str]:
         """Close what is gone or changed, open what is new; returns when all have settled. What changed, by label."""
@@ -200,7 +130,7 @@ class Parts:
                 self._leaves(part)
             part.stop.set()
             try:
-                async with self.clock.deadline(CLOSE_S):
+                async with self._clock.deadline(CLOSE_S):
                     await part.closed.wait()
             except TimeoutError:
                 log.warning("%s did not close within %g s and is left behind", part.label, CLOSE_S)
@@ -251,9 +181,9 @@ class Parts:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(step) for step in first["loc"])
             raise VonadError("invalid_config", f"{part.label} {where}: {first['msg']}") from None
-        context = offer.factory(settings, PartHost(self, part))
+        context = offer.factory(settings, self._host(part))
         async with AsyncExitStack() as stack:
-            async with self.clock.deadline(OPEN_S):
+            async with self._clock.deadline(OPEN_S):
                 component = await stack.enter_async_context(context)
             yield component
 
@@ -267,9 +197,9 @@ class Parts:
         if isinstance(component, Skill):
             self.catalogue.add(component, offer.plugin)
         if offer.role is not None:
-            breaker = Breaker(part.name, self.clock, self._breaker_changed)
+            breaker = Breaker(part.name, self._clock, self._breaker_changed)
             streams = int(getattr(component, "streams", 1))
-            part.pool = Pool(component, breaker, streams=streams, clock=self.clock, harmless=(NotUnderstood,))
+            part.pool = Pool(component, breaker, streams=streams, clock=self._clock, harmless=(NotUnderstood,))
         part.component = component
         self._changed(part.label, "")
 
@@ -278,51 +208,5 @@ class Parts:
         log.warning("%s does not run: %s", part.label, reason)
         self._changed(part.label, reason)
 
-    @property
-    def language(self) -> str:
-        """The house's."""
-        return self._language
-
-
-class PartStore(Store):
-    """A component's values, under its own name."""
-
-    def __init__(self, journal: Journal, namespace: str) -> None:
-        self._journal = journal
-        self._namespace = namespace
-
-    async def get(self, key: str) -> str | None:
-        return await self._journal.get(self._namespace, key)
-
-    async def set(self, key: str, value: str | None) -> None:
-        await self._journal.set(self._namespace, key, value)
-
-
-class PartHost(Host):
-    """What one component is given of the house."""
-
-    def __init__(self, parts: Parts, part: Part) -> None:
-        self.name = part.name
-        self.language = parts.language
-        self.timezone = parts.timezone
-        self.clock = parts.clock
-        self.log = logging.getLogger(f"vonad.{part.group}.{part.name}")
-        self.config_dir = parts.directories.config
-        self.cache_dir = parts.directories.cache / part.name
-        self.store = PartStore(parts.journal, f"{part.group}.{part.name}")
-        self.service = parts.voice
-        self._parts = parts
-
-    @property
-    def satellites(self) -> Sequence[str]:
-        return self._parts.satellites()
-
-    @property
-    def sentences(self) -> Sentences:
-        return self._parts.catalogue.sentences
-
-    def engines(self, role: Role) -> Sequence[str]:
-        return self._parts.engines(role)
-
-    def engine(self, role: Role, name: str) -> AbstractAsyncContextManager[object]:  # type: ignore[override]
-        return self._parts.pool(role, name).lease()
+    def _host(self, part: Part) -> Host:
+        return PartHost(part, self._facilities, self, language=self._language)

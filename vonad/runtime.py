@@ -17,7 +17,9 @@ from vonad.events import Event
 from vonad.frame import Frame
 from vonad.history import Journal
 from vonad.lines import Lines
-from vonad.parts import Part, Parts
+from vonad.part import Part
+from vonad.part_host import Facilities
+from vonad.parts import Parts
 from vonad.plan import Refusal, Style, Wake
 from vonad.plans import plan_wake
 from vonad.plugins import Plugins
@@ -55,14 +57,17 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.voice = ComponentVoice(self._say)
-        self.parts = parts = Parts(
-            plugins,
+        facilities = Facilities(
             clock=clock,
             journal=journal,
             directories=directories,
             timezone=timezone,
             voice=self.voice,
             satellites=lambda: [satellite.id for satellite in self.lines.online],
+        )
+        self.parts = parts = Parts(
+            plugins,
+            facilities,
             changed=self._part_changed,
             leaves=self._part_leaves,
             breaker_changed=self._breaker_changed,

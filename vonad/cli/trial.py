@@ -7,7 +7,8 @@ from vonad.cli.inspection import Inspected, silent
 from vonad.cli.workbench import opened
 from vonad.engine import SpeechToText, TextToSpeech, WakeWordDetector
 from vonad.host import Role
-from vonad.parts import Part, Parts
+from vonad.part import Part
+from vonad.parts import Parts
 from vonad.settings.problem import Problem, suggestion
 from vonad.settings.validation import Location
 

@@ -14,6 +14,7 @@ from vonad.errors import VonadError
 from vonad.frame import CAPTURE_RATE, Blocks, Frame
 from vonad.history import open_journal
 from vonad.host import Role, Voice
+from vonad.part_host import Facilities
 from vonad.parts import Parts
 from vonad.plan import Style
 from vonad.plugins import Plugins
@@ -98,14 +99,17 @@ async def opened(found: Inspected, *, roles: Collection[Role]) -> AsyncIterator[
     engines = {name: table for name, table in settings.engines.items() if plays(name, table)}
     only = settings.model_copy(update={"engines": engines})
     async with open_journal(None, clock=clock, retention_days=0) as journal, asyncio.TaskGroup() as group:
-        parts = Parts(
-            plugins,
+        facilities = Facilities(
             clock=clock,
             journal=journal,
             directories=found.places,
             timezone=ZoneInfo(settings.node.timezone or "UTC"),
             voice=_Mute(),
             satellites=list,
+        )
+        parts = Parts(
+            plugins,
+            facilities,
             changed=lambda _label, _reason: None,
             leaves=lambda _part: None,
             breaker_changed=lambda _name, _state: None,
