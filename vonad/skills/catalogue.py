@@ -62,6 +62,11 @@ class Catalogue:
         entry = self._entries.get(name)
         return entry.skill.risk if entry is not None else None
 
+    def timeout_s(self, name: str) -> float:
+        """How long the skill of this name may run; 0: there is none."""
+        entry = self._entries.get(name)
+        return entry.skill.timeout_s if entry is not None else 0.0
+
     def only(self, names: Collection[str]) -> "Catalogue":
         """Those of these names, as they are now. Raises skill_not_found."""
         chosen = Catalogue()

@@ -4,10 +4,9 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -17,14 +16,14 @@ from vonad.errors import VonadError
 from vonad.history import Journal
 from vonad.plan import SessionView
 from vonad.policy import Policy
-from vonad.skill import Call, Confirm, Deny, DenyKind, Risk, SkillCall, SkillResult
+from vonad.skill import Call, Confirm, Deny, Risk, SkillCall, SkillResult
+from vonad.skills.attempt import ENDS, Attempt, End, Settled, Tell
 from vonad.skills.catalogue import Catalogue, Entry
-from vonad.skills.pending import Pending, Waiting, sealed
+from vonad.skills.pending import Waiting
+
+__all__ = ["GRACE_S", "STORE_S", "Allowance", "Desk", "End", "Settled"]
 
 log = logging.getLogger(__name__)
-
-SUMMARY = 200
-"""Characters of a call's arguments that the audit keeps."""
 
 LONGEST_SPEECH = 20_000
 """Characters a skill may have spoken: over twenty minutes of speech is a defect, not an answer."""
@@ -35,21 +34,6 @@ STORE_S = 5.0
 GRACE_S = 1.0
 """What a skill that is called off may take to end, before nobody waits for it any more."""
 
-End = Literal["done", "failed", "timeout", "rejected", "asked", "cancelled"]
-"""How an attempt ends: it did it, raised, took too long, was refused, waits for the user's yes, was called off."""
-
-ENDS: Mapping[str, End] = {"skill_timeout": "timeout", "skill_failed": "failed"}
-"""Error code → end; any other is a refusal."""
-
-KINDS: Mapping[str, DenyKind] = {
-    "skill_not_found": "schema",
-    "skill_schema_violation": "schema",
-    "store_error": "error",
-    "budget_exceeded": "policy",
-    "control_rejected": "policy",
-}
-"""Error code → why the call was refused, where policy does not say."""
-
 
 class Allowance(Protocol):
     """What a turn may still spend."""
@@ -58,26 +42,10 @@ class Allowance(Protocol):
         """One more attempt. Raises budget_exceeded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """An attempt that is over.
-
-    outcome:   of one that waits for a yes: the question, and that nothing was done.
-    follow_up: the skill's own wish, None when it has none.
-    confirm:   what runs if the user says yes.
-    """
-
-    outcome: Outcome
-    follow_up: bool | None = None
-    confirm: Pending | None = None
-    end: End = "done"
-
-
 class Desk:
     """Validates, asks policy, audits, and runs skills within their time.
 
-    Every attempt has exactly one row in the audit, and that has exactly one End; `unknown` if a crash came between. It
-    has an id of its own there, in events and for the skill: models number their calls anew in each turn, or not at all.
+    Every call is an Attempt, and has one End, whatever comes of it.
     """
 
     def __init__(
@@ -107,8 +75,7 @@ class Desk:
 
     def timeout_s(self, name: str) -> float:
         """How long the skill of this name may run; 0: there is none."""
-        entry = self._catalogue.find(name)
-        return entry.skill.timeout_s if entry is not None else 0.0
+        return self._catalogue.timeout_s(name)
 
     async def run(
         self,
@@ -119,7 +86,7 @@ class Desk:
         previous_reply: str,
         session: SessionView,
         language: str,
-        tell: Callable[[str, Mapping[str, object]], None],
+        tell: Tell,
         budget: Allowance | None = None,
         confirmed: bool = False,
         may_ask: bool = True,
@@ -134,7 +101,8 @@ class Desk:
         """
         begun = self._clock.monotonic()
         agreed = confirmed and self._waiting.take(call, session, begun)
-        call, started = self._begin(call, turn_id, tell)
+        attempt = self._attempt(call, tell)
+        call, started = attempt.call, attempt.begin(turn_id)
         settled, refusal = Settled(Outcome("", ok=False, code="cancelled"), end="cancelled"), None
         try:
             if budget is not None:
@@ -162,7 +130,7 @@ class Desk:
             log.warning("skill %s: %s", call.name, error.message)
         finally:
             elapsed = round((self._clock.monotonic() - begun) * 1000, 1)
-            self._over(call, settled, refusal, elapsed, tell)
+            attempt.over(settled, refusal, elapsed)
         return settled
 
     def refuse(
@@ -171,20 +139,15 @@ class Desk:
         *,
         turn_id: str,
         why: VonadError,
-        tell: Callable[[str, Mapping[str, object]], None],
+        tell: Tell,
     ) -> None:
         """A call that is not even tried is an attempt, too, and was refused."""
-        call, _ = self._begin(call, turn_id, tell)
-        self._over(call, Settled(Outcome("", ok=False, code=why.code), end="rejected"), why, 0.0, tell)
+        attempt = self._attempt(call, tell)
+        attempt.begin(turn_id)
+        attempt.over(Settled(Outcome("", ok=False, code=why.code), end="rejected"), why, 0.0)
 
-    def _begin(
-        self, call: SkillCall, turn_id: str, tell: Callable[[str, Mapping[str, object]], None]
-    ) -> tuple[SkillCall, asyncio.Future[bool]]:
-        """An attempt under its own id; whether its row is on disk."""
-        call = SkillCall(f"{call.id}-{next(self._attempts)}", call.name, call.arguments)
-        summary = sealed(call.arguments)[:SUMMARY]
-        tell("skill.attempt", {"call_id": call.id, "name": call.name, "args_summary": summary})
-        return call, self._journal.skill_started(call.id, turn_id, call.name, self.risk(call.name) or "read", summary)
+    def _attempt(self, call: SkillCall, tell: Tell) -> Attempt:
+        return Attempt(call, next(self._attempts), catalogue=self._catalogue, journal=self._journal, tell=tell)
 
     def _reviewed(self, call: SkillCall, session: SessionView, *, agreed: bool) -> str:
         """What the user is to be asked first; empty: nothing. Raises skill_rejected."""
@@ -210,36 +173,6 @@ class Desk:
         if not written:
             name = entry.skill.name
             raise VonadError("store_error", f"{name} was not begun: its audit could not be written", op=name)
-
-    def _over(
-        self,
-        call: SkillCall,
-        settled: Settled,
-        refusal: VonadError | None,
-        elapsed_ms: float,
-        tell: Callable[[str, Mapping[str, object]], None],
-    ) -> None:
-        """Its terminal row, and its event."""
-        detail = refusal.message if refusal is not None else ""
-        more: dict[str, object]
-        match settled.end:
-            case "asked":
-                detail = settled.outcome.speech
-                type_, more = "skill.confirm", {"prompt": detail}
-            case "rejected":
-                assert refusal is not None
-                kind = refusal.details.get("kind") or KINDS.get(refusal.code, "error")
-                type_, more = "skill.rejected", {"reason": detail, "kind": kind}
-                detail = f"{kind}: {detail}"
-            case "timeout":
-                budget_ms = round(self.timeout_s(call.name) * 1000)
-                type_, more = "skill.timeout", {"budget_ms": budget_ms}
-                detail = f"budget_ms {budget_ms}: {detail}"
-            case "done" | "failed" | "cancelled":
-                type_, more = "skill.result", {"success": settled.end == "done", "duration_ms": elapsed_ms}
-                more |= {"code": settled.outcome.code, "reason": detail}
-        self._journal.skill_ended(call.id, settled.end, elapsed_ms, detail)
-        tell(type_, {"call_id": call.id, "name": call.name, **more})
 
     async def _within(self, entry: Entry, arguments: object, call: Call) -> Settled:
         skill = entry.skill
