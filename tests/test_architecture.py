@@ -33,7 +33,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "runtime": "runtime admission announcing brought component_voice ear equipment lines part part_host parts "
         "plans reaper reception roster seats sessions sounds wake_words"
     },
-    {"service": "service session_service views why"},
+    {"service": "service health session_service views why"},
     {"mqtt": "mqtt", "web": "web"},
     {"composition": "systemd daemon garbage instance process reload cli __main__", "testing": "testing"},
 )

@@ -1,9 +1,7 @@
 """The service: the one way in for every face. SessionService is about conversations, House about everything else."""
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 
 from vonad.admission import OnBusy, QueuedTurn
@@ -11,6 +9,7 @@ from vonad.bus import Bus, Subscription
 from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.events import Event
+from vonad.health import Health
 from vonad.history import Journal, TurnDetail, TurnView, UnknownAction, WakeView
 from vonad.identity import NodeIdentity
 from vonad.plan import REFUSALS, SATELLITE_ID, Refusal, Style, Wake
@@ -19,12 +18,18 @@ from vonad.runtime import Runtime
 from vonad.session.announcement import new_announcement
 from vonad.session.turn import Turn
 from vonad.session_service import SessionService
-from vonad.views import AnnouncementView, SatelliteView, SkillView, WakeAnswer, announcement_view, satellite_views
+from vonad.views import (
+    AnnouncementView,
+    SatelliteView,
+    SkillView,
+    WakeAnswer,
+    announcement_view,
+    satellite_views,
+    skill_views,
+)
 from vonad.why import Why, why
 
 __all__ = ["House", "Service", "SessionService"]
-
-log = logging.getLogger(__name__)
 
 
 class House:
@@ -52,11 +57,9 @@ class House:
         self._sessions = sessions
         self._bus = bus
         self._journal = journal
-        self._plugins = plugins
         self._clock = clock
         self._reloaded = reloaded
-        self._ready = False
-        self._ill: dict[str, str] = {}
+        self._health = Health(runtime, plugins, bus)
 
     # Satellites
 
@@ -203,29 +206,11 @@ class House:
 
     def skills(self) -> list[SkillView]:
         """The skills that run."""
-        return [
-            SkillView(
-                entry.skill.name,
-                entry.skill.description,
-                tuple(sentence.template for sentence in entry.sentences.sentences),
-                entry.skill.risk,
-                entry.skill.timeout_s,
-                entry.plugin,
-            )
-            for entry in self._runtime.parts.catalogue
-        ]
+        return skill_views(self._runtime.parts.catalogue)
 
     def plugins(self) -> list[PluginStatus]:
         """Every plugin found; one that runs, but whose backend was lost, says so."""
-        lost = self._runtime.equipment.roster.lost
-        why: dict[str, str] = {}
-        for part in self._runtime.parts.all("backends"):
-            if part.offer is not None and part.name in lost:
-                why[part.offer.plugin] = f"backend {part.name} was lost: {lost[part.name]}"
-        return [
-            replace(status, reason=why[status.name]) if status.running and status.name in why else status
-            for status in self._plugins.statuses
-        ]
+        return self._health.plugins()
 
     def info(self) -> dict[str, object]:
         """What `info` on MQTT says."""
@@ -244,29 +229,16 @@ class House:
 
     def health(self) -> dict[str, object]:
         """Whether everything that should run does, and what does not."""
-        parts = {part.label: part.reason for part in self._runtime.parts.all() if not part.running}
-        deaf = {
-            f"satellite {satellite.id}": f"it hears no wake word: {complaint}"
-            for satellite in self._runtime.lines.online
-            if (complaint := satellite.wake_words.complaint)
-        }
-        lost = {f"[backends.{name}]": why for name, why in self._runtime.equipment.roster.lost.items()}
-        ill = {**lost, **parts, **deaf, **self._ill}
-        return {"ok": not ill, "ready": self._ready, "parts": ill}
+        ills = self._health.ills()
+        return {"ok": not ills, "ready": self._health.ready, "parts": ills}
 
     def report(self, name: str, *, ok: bool, detail: str = "") -> None:
         """A part of the house says how it is; published when that changes."""
-        was = self._ill.get(name)
-        if ok:
-            self._ill.pop(name, None)
-        else:
-            self._ill[name] = detail
-        if was != self._ill.get(name):
-            self._bus.publish(Event("backend.health", {"name": name, "ok": ok, "detail": detail}))
+        self._health.report(name, ok=ok, detail=detail)
 
     def now_ready(self) -> None:
         """Start-up is over: now somebody can be told what the last stop left open."""
-        self._ready = True
+        self._health.ready = True
         for action in self.recovered():
             message = (
                 f"skill {action.name} had begun in turn {action.turn_id} when vonad crashed: nobody knows whether it "
@@ -276,7 +248,7 @@ class House:
 
     def ready(self) -> bool:
         """Whether start-up is over."""
-        return self._ready
+        return self._health.ready
 
     async def reload(self) -> list[str]:
         """Read the configuration and the drop-in plugins again. Raises invalid_config: then all stays as it was."""

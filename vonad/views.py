@@ -1,11 +1,12 @@
 """Views: what the service shows of turns, satellites, announcements, skills, wakes. Values, as faces give them on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vonad.lines import Satellite
 from vonad.session.announcement import Announcement
 from vonad.settings import tables
+from vonad.skills.catalogue import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +112,18 @@ def announcement_view(announcement: Announcement) -> AnnouncementView:
         priority=announcement.priority,
         durable=announcement.durable,
     )
+
+
+def skill_views(running: Iterable[Entry]) -> list[SkillView]:
+    """The skills that run."""
+    return [
+        SkillView(
+            entry.skill.name,
+            entry.skill.description,
+            tuple(sentence.template for sentence in entry.sentences.sentences),
+            entry.skill.risk,
+            entry.skill.timeout_s,
+            entry.plugin,
+        )
+        for entry in running
+    ]
