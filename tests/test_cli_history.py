@@ -7,15 +7,15 @@ import pytest
 
 from tests.cli_run import Cli, directories
 from vonad import SystemClock
-from vonad.history import TurnRecord, open_journal
+from vonad.history import TurnRecord, WakeRecord, open_journal
 
 
 @pytest.fixture
 async def cli(tmp_path, capsys, monkeypatch):
     directories(tmp_path, monkeypatch)
     async with open_journal(tmp_path / "vonad.db", clock=SystemClock(), retention_days=0) as journal:
-        journal.wake("desk", "mqtt", None, None, accepted=True, reason="", detail="")
-        journal.wake("desk", "mqtt", None, None, accepted=False, reason="stale", detail="")
+        journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=True))
+        journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=False, reason="stale"))
         for number, (satellite, said) in enumerate([("desk", "what time is it"), ("hall", "turn on the lamp")], 1):
             session, turn = f"s{number}", f"s{number}-1"
             journal.session_opened(session, "c", satellite, "bridge", "listen")

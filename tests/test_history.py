@@ -14,7 +14,7 @@ import pytest
 from vonad import VonadError
 from vonad.clock import SystemClock
 from vonad.engine import Exchange
-from vonad.history import Journal, TurnRecord, open_journal, queries
+from vonad.history import Journal, TurnRecord, WakeRecord, open_journal, queries
 from vonad.history.schema import APPLICATION_ID, VERSION, migrate
 from vonad.history.writer import FLOOD, LIMIT, LINGER_S
 from vonad.history.writes import commit
@@ -158,8 +158,10 @@ async def test_the_context_of_a_conversation_is_what_was_heard(path, clock):
 
 async def test_wakes_are_kept_with_the_reason_of_their_refusal(path, clock):
     async with open_journal(path, clock=clock) as journal:
-        journal.wake("desk", "detector", "okay nabu", 0.9, accepted=True, reason="", detail="")
-        journal.wake("attic", "mqtt", None, None, accepted=False, reason="unknown_satellite", detail="no such")
+        journal.wake(WakeRecord(satellite="desk", source="detector", phrase="okay nabu", score=0.9, accepted=True))
+        journal.wake(
+            WakeRecord(satellite="attic", source="mqtt", accepted=False, reason="unknown_satellite", detail="no such")
+        )
         first, second = await journal.wakes()
         assert (first.phrase, first.score, first.accepted) == ("okay nabu", 0.9, True)
         assert (second.satellite, second.accepted, second.reason) == ("attic", False, "unknown_satellite")
@@ -194,7 +196,7 @@ async def test_what_waits_is_one_commit_and_what_nobody_waits_for_rides_along(pa
     monkeypatch.setattr("vonad.history.writer.commit", _counted(groups))
     async with open_journal(path, clock=clock) as journal:
         journal.session_opened("s1", "c1", "desk", "bridge", "listen")
-        journal.wake("desk", "mqtt", None, None, accepted=True, reason="", detail="")
+        journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=True))
         assert groups == []
         assert await journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
         assert groups == [["session", "wake", "turn"]]
@@ -283,7 +285,7 @@ async def test_a_flood_of_wakes_pushes_no_turn_out(path, clock):
     async with open_journal(path, clock=clock) as journal:
         started = journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
         for _ in range(3 * LIMIT):
-            journal.wake("desk", "mqtt", None, None, accepted=False, reason="rate", detail="")
+            journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=False, reason="rate"))
         assert await started
         assert journal.dropped == 3 * LIMIT - FLOOD
         assert len(await journal.wakes(limit=LIMIT)) == FLOOD

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vonad import VonadError
-from vonad.history import Journal, TurnRecord, open_journal
+from vonad.history import Journal, TurnRecord, WakeRecord, open_journal
 from vonad.history.retention import DAY_S, PATIENCE_S
 from vonad.testing import ManualClock
 
@@ -63,7 +63,11 @@ async def test_deleted_words_are_in_no_file_any_more(path, clock):
         await tell(journal, "t1", "keepme zebrafinch")
         for number in range(20):
             await tell(journal, f"u{number}", f"hidden{number}xylophone")
-            journal.wake("desk", "detector", f"phrase{number}xylophone", 0.5, accepted=True, reason="", detail="")
+            journal.wake(
+                WakeRecord(
+                    satellite="desk", source="detector", phrase=f"phrase{number}xylophone", score=0.5, accepted=True
+                )
+            )
         await tell(journal, "t2", "the very lastxylophone")
         assert b"lastxylophone" in files(path)
         assert await journal.delete(last=True) == 1
@@ -107,8 +111,8 @@ async def test_deleting_by_satellite_leaves_the_other_rooms(path, clock):
     async with open_journal(path, clock=clock) as journal:
         await tell(journal, "t1", "one", satellite="desk")
         await tell(journal, "t2", "two", satellite="kitchen")
-        journal.wake("desk", "mqtt", None, None, accepted=True, reason="", detail="")
-        journal.wake("kitchen", "mqtt", None, None, accepted=True, reason="", detail="")
+        journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=True))
+        journal.wake(WakeRecord(satellite="kitchen", source="mqtt", accepted=True))
         assert await journal.delete(satellite="desk") == 1
         assert [turn.turn_id for turn in await journal.history()] == ["t2"]
         assert [wake.satellite for wake in await journal.wakes()] == ["kitchen"]

@@ -10,7 +10,7 @@ from vonad.clock import Clock
 from vonad.equipment import unstyled
 from vonad.errors import VonadError
 from vonad.events import Event
-from vonad.history import Journal
+from vonad.history import Journal, WakeRecord
 from vonad.lines import Lines, Satellite
 from vonad.output import OutputSchema
 from vonad.plan import AS_SET, SATELLITE_ID, Budget, Overrides, Plan, Purpose, Refusal, Wake
@@ -86,7 +86,7 @@ class Reception:
             return self.refuse(wake, Refusal("busy", f"session {session.id} is {session.state}"))
         self._gate.admitted(wake)
         satellite.machine.woken()
-        self._journal.wake(wake.satellite, wake.source, wake.phrase, wake.score, accepted=True, reason="", detail="")
+        self._journal.wake(_record(wake))
         data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "score": wake.score}
         conversation = session.view().conversation_id
         self._bus.publish(Event("wake.accepted", data, wake.satellite, session.id, conversation))
@@ -112,9 +112,7 @@ class Reception:
     def refuse(self, wake: Wake, refusal: Refusal) -> Refusal:
         """Record and publish that a wake opens nothing."""
         reason, detail = refusal.reason, refusal.detail
-        self._journal.wake(
-            wake.satellite, wake.source, wake.phrase, wake.score, accepted=False, reason=reason, detail=detail
-        )
+        self._journal.wake(_record(wake, refusal))
         data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "reason": reason, "detail": detail}
         named = wake.satellite if SATELLITE_ID.fullmatch(wake.satellite) else None
         self._bus.publish(Event("wake.refused", data, named))
@@ -296,3 +294,15 @@ class Reception:
         """Raises overload."""
         if self._stopping:
             raise VonadError("overload", "the daemon is stopping", op="session")
+
+
+def _record(wake: Wake, refusal: Refusal | None = None) -> WakeRecord:
+    return WakeRecord(
+        satellite=wake.satellite,
+        source=wake.source,
+        phrase=wake.phrase,
+        score=wake.score,
+        accepted=refusal is None,
+        reason=refusal.reason if refusal is not None else "",
+        detail=refusal.detail if refusal is not None else "",
+    )

@@ -139,7 +139,7 @@ WRITING = textwrap.dedent(
     import asyncio, json, os, sys
     from pathlib import Path
     from vonad.clock import SystemClock
-    from vonad.history import TurnRecord, open_journal, writer
+    from vonad.history import TurnRecord, WakeRecord, open_journal, writer
 
     writer.LINGER_S = 0.5
 
@@ -149,7 +149,7 @@ WRITING = textwrap.dedent(
             report = {"kept": [], "healthy": []}
             for number in range(turns):
                 journal.session_opened(f"s{number}", "c1", "desk", "bridge", "listen")
-                journal.wake("desk", "mqtt", None, None, accepted=True, reason="", detail="")
+                journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=True))
                 journal.turn_started(f"t{number}", f"s{number}", "c1", "desk", 1, "voice")
                 await journal.recent("c1")
                 journal.skill_started("k", f"t{number}", "clock", "read", "{}")

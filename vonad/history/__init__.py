@@ -11,6 +11,7 @@ from vonad.history.records import (
     TurnRecord,
     TurnView,
     UnknownAction,
+    WakeRecord,
     WakeView,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "TurnRecord",
     "TurnView",
     "UnknownAction",
+    "WakeRecord",
     "WakeView",
     "open_journal",
 ]

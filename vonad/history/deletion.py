@@ -1,5 +1,6 @@
 """Really deleting: the rows, their words in the full-text index, and what SQLite leaves behind of both."""
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -57,6 +58,22 @@ class Deletion:
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+
+    async def asked_for(self, which: Which, group: asyncio.TaskGroup) -> int:
+        """Delete what a person wants gone, also when whoever asked goes meanwhile: in a task. Raises store_error."""
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        group.create_task(self._answer(which, answer), name="history deletion")
+        return await answer
+
+    async def _answer(self, which: Which, answer: asyncio.Future[int]) -> None:
+        try:
+            count = await self.run(which, asked=True)
+        except VonadError as error:
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(count)
 
     async def run(self, which: Which, *, asked: bool) -> int:
         """Delete; how many turns that were. asked: a person did, and wants no trace left. Raises store_error."""

@@ -22,6 +22,7 @@ from vonad.history.records import (
     TurnRecord,
     TurnView,
     UnknownAction,
+    WakeRecord,
     WakeView,
     moment,
 )
@@ -132,32 +133,11 @@ class Journal:
         """What was said so far but for the last exchanges, in a few sentences. up_to: the turn it was made after."""
         return self._write("summary", writes.summed_up(conversation_id, summary, up_to=up_to), durable=False)
 
-    def wake(
-        self,
-        satellite: str | None,
-        source: str,
-        phrase: str | None,
-        score: float | None,
-        *,
-        accepted: bool,
-        reason: str,
-        detail: str,
-    ) -> asyncio.Future[bool]:
-        """A wake came. reason: why it was refused."""
+    def wake(self, record: WakeRecord) -> asyncio.Future[bool]:
+        """A wake came, and was accepted or refused."""
         now = self._now()
         self._last_wake = max(self._last_wake + 1, now * 1000)
-        rows = writes.wake(
-            self._last_wake,
-            satellite,
-            source,
-            phrase,
-            score,
-            accepted=accepted,
-            reason=reason,
-            detail=detail,
-            at=now,
-        )
-        return self._write("wake", rows, durable=False)
+        return self._write("wake", writes.wake(self._last_wake, record, at=now), durable=False)
 
     def skill_started(
         self, call_id: str, turn_id: str, name: str, risk: str, arguments_summary: str
@@ -241,9 +221,7 @@ class Journal:
             raise VonadError("malformed", "say what to delete: last, everything, before or satellite", op="history")
         writer, reader = self._open_for_writing()
         which = Which(last=last, before=moment(before) if before is not None else None, satellite=satellite)
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._group.create_task(_delete(Deletion(writer, reader), which, answer), name="history deletion")
-        return await answer
+        return await Deletion(writer, reader).asked_for(which, self._group)
 
     # The parts' own values
 
@@ -279,18 +257,6 @@ class Journal:
         if self._writer is None:
             raise VonadError("invalid_state", "the history is open for reading only", op="history")
         return self._writer, self._reader
-
-
-async def _delete(deletion: Deletion, which: Which, answer: asyncio.Future[int]) -> None:
-    """Delete, also when whoever asked has gone meanwhile."""
-    try:
-        count = await deletion.run(which, asked=True)
-    except VonadError as error:
-        if not answer.done():
-            answer.set_exception(error)
-    else:
-        if not answer.done():
-            answer.set_result(count)
 
 
 def _within(limit: int) -> int:

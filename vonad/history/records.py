@@ -120,6 +120,19 @@ class SessionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WakeRecord:
+    """A wake that came. reason: why it was refused, in a word, and detail, in a sentence; empty when accepted."""
+
+    satellite: str | None
+    source: str
+    phrase: str | None = None
+    score: float | None = None
+    accepted: bool
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WakeView:
     """A wake as people read it. reason: why it was refused, empty when it was accepted."""
 

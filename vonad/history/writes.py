@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vonad.history.faults import is_fault
-from vonad.history.records import TurnRecord
+from vonad.history.records import TurnRecord, WakeRecord
 
 log = logging.getLogger(__name__)
 
@@ -202,18 +202,7 @@ def turn_ended(turn_id: str, record: TurnRecord, *, at: int) -> list[Statement]:
     ]
 
 
-def wake(
-    key: int,
-    satellite: str | None,
-    source: str,
-    phrase: str | None,
-    score: float | None,
-    *,
-    accepted: bool,
-    reason: str,
-    detail: str,
-    at: int,
-) -> list[Statement]:
+def wake(key: int, record: WakeRecord, *, at: int) -> list[Statement]:
     """A wake came. key: its own, so that writing it again after a fault does not double it."""
     return [
         (
@@ -221,13 +210,13 @@ def wake(
             clean(
                 key,
                 at,
-                satellite,
-                source,
-                phrase,
-                float(score) if score is not None else None,
-                int(accepted),
-                reason,
-                detail,
+                record.satellite,
+                record.source,
+                record.phrase,
+                float(record.score) if record.score is not None else None,
+                int(record.accepted),
+                record.reason,
+                record.detail,
             ),
         )
     ]
