@@ -9,11 +9,10 @@ from vonad.bus import Bus
 from vonad.clock import Clock
 from vonad.equipment import unstyled
 from vonad.errors import VonadError
-from vonad.events import Event
-from vonad.history import Journal, WakeRecord
+from vonad.history import Journal
 from vonad.lines import Lines, Satellite
 from vonad.output import OutputSchema
-from vonad.plan import AS_SET, SATELLITE_ID, Budget, Overrides, Plan, Purpose, Refusal, Wake
+from vonad.plan import AS_SET, Budget, Overrides, Plan, Purpose, Refusal, Wake
 from vonad.plans import plan_session, unopened, vetted
 from vonad.policy import Policy
 from vonad.session.announcement import Announcement
@@ -23,6 +22,7 @@ from vonad.session.watch import RESTING
 from vonad.sessions import Opened, Past, Sessions
 from vonad.settings import Settings
 from vonad.wake.gate import Gate
+from vonad.wake.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +47,10 @@ class Reception:
         self._policy = policy
         self._settings = settings
         self._group = group
-        self._bus = bus
         self._journal = journal
         self._clock = clock
         self._gate = Gate(clock, settings)
+        self._ledger = Ledger(bus, journal)
         self._stopping = False
 
     def configure(self, settings: Settings) -> None:
@@ -86,10 +86,7 @@ class Reception:
             return self.refuse(wake, Refusal("busy", f"session {session.id} is {session.state}"))
         self._gate.admitted(wake)
         satellite.machine.woken()
-        self._journal.wake(_record(wake))
-        data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "score": wake.score}
-        conversation = session.view().conversation_id
-        self._bus.publish(Event("wake.accepted", data, wake.satellite, session.id, conversation))
+        self._ledger.accepted(wake, session.view())
         if opens:
             session.opened_by(wake)
             self._sessions.start(session, self._group)
@@ -111,12 +108,7 @@ class Reception:
 
     def refuse(self, wake: Wake, refusal: Refusal) -> Refusal:
         """Record and publish that a wake opens nothing."""
-        reason, detail = refusal.reason, refusal.detail
-        self._journal.wake(_record(wake, refusal))
-        data = {"id": wake.id, "source": wake.source, "phrase": wake.phrase, "reason": reason, "detail": detail}
-        named = wake.satellite if SATELLITE_ID.fullmatch(wake.satellite) else None
-        self._bus.publish(Event("wake.refused", data, named))
-        return refusal
+        return self._ledger.refused(wake, refusal)
 
     def _judge(self, wake: Wake) -> tuple[Satellite, Plan] | Refusal:
         satellite = self._lines.find(wake.satellite)
@@ -294,15 +286,3 @@ class Reception:
         """Raises overload."""
         if self._stopping:
             raise VonadError("overload", "the daemon is stopping", op="session")
-
-
-def _record(wake: Wake, refusal: Refusal | None = None) -> WakeRecord:
-    return WakeRecord(
-        satellite=wake.satellite,
-        source=wake.source,
-        phrase=wake.phrase,
-        score=wake.score,
-        accepted=refusal is None,
-        reason=refusal.reason if refusal is not None else "",
-        detail=refusal.detail if refusal is not None else "",
-    )
