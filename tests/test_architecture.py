@@ -30,8 +30,8 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {"session": "session", "skills": "skills", "wake": "wake"},
     {
-        "runtime": "runtime admission announcing brought component_voice ear equipment lines part part_host parts "
-        "plans reaper reception roster seats sessions sounds wake_words"
+        "runtime": "runtime admission announcing brought component_voice ear equipment lines opened part part_host "
+        "parts plans reaper reception roster seats sessions sounds wake_words"
     },
     {"service": "service health session_service views why"},
     {"mqtt": "mqtt", "web": "web"},

@@ -11,6 +11,7 @@ from vonad.equipment import unstyled
 from vonad.errors import VonadError
 from vonad.history import Journal
 from vonad.lines import Lines, Satellite
+from vonad.opened import Opened
 from vonad.output import OutputSchema
 from vonad.plan import AS_SET, Budget, Overrides, Plan, Purpose, Refusal, Wake
 from vonad.plans import plan_session, unopened, vetted
@@ -19,7 +20,7 @@ from vonad.session.announcement import Announcement
 from vonad.session.session import Session
 from vonad.session.turn import Turn
 from vonad.session.watch import RESTING
-from vonad.sessions import Opened, Past, Sessions
+from vonad.sessions import Past, Sessions
 from vonad.settings import Settings
 from vonad.wake.gate import Gate
 from vonad.wake.ledger import Ledger

@@ -15,11 +15,11 @@ from vonad.bus import MAILBOX, Subscription
 from vonad.clock import Clock
 from vonad.errors import VonadError
 from vonad.history import SessionRecord
+from vonad.opened import Opened
 from vonad.output import OutputSchema
 from vonad.plan import AS_SET, Budget, ContextEvent, InjectMode, Overrides, SessionView
 from vonad.runtime import Runtime
 from vonad.session.turn import Turn
-from vonad.sessions import Opened
 from vonad.settings.problem import suggestion
 from vonad.views import TurnResult
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from vonad.admission import Admission
 from vonad.brought import Brought
@@ -15,16 +15,15 @@ from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.history import Journal
 from vonad.lines import Satellite
+from vonad.opened import Opened
 from vonad.plan import Plan, SessionView
 from vonad.reaper import ACTIVITY
 from vonad.seats import Seat, Seats
-from vonad.session.machine import State
 from vonad.session.session import Session
 from vonad.session.structured import unsupported
 from vonad.session.watch import RESTING
 from vonad.settings import Settings
 from vonad.skill import Risk
-from vonad.skills.desk import Desk
 
 SEEN = 1_000
 """Sessions that can still be read after they closed."""
@@ -36,53 +35,6 @@ class Past:
 
     conversation_id: str
     history: tuple[Exchange, ...] = ()
-
-
-@dataclass(slots=True, eq=False)
-class Opened:
-    """A session that is open, with what belongs to it here.
-
-    active_at: monotonic, of the last activity.
-    desk:      where its skills run.
-    error:     what it last said of its failing; `reason`: of its end.
-    """
-
-    session: Session
-    satellite: Satellite | None
-    seat: Seat
-    admission: Admission
-    active_at: float
-    gone: "Callable[[Opened], None]"
-    desk: Desk
-    task: asyncio.Task[None] | None = None
-    error: VonadError | None = None
-    reason: str = ""
-
-    @property
-    def id(self) -> str:
-        """Its session's."""
-        return self.session.id
-
-    @property
-    def state(self) -> State:
-        """Its session's."""
-        return self.session.state
-
-    def close(self, reason: str) -> None:
-        """Have the session end; one that never began is over with that."""
-        self.session.close(reason)
-        if self.task is None:
-            self.gone(self)
-
-    def abandon(self) -> None:
-        """Forget it, whatever it does."""
-        if self.task is not None:
-            self.task.cancel()
-        self.gone(self)
-
-    def view(self) -> SessionView:
-        """A snapshot."""
-        return replace(self.session.view(), reason=self.reason)
 
 
 class Sessions:
