@@ -184,9 +184,10 @@ class Runtime:
         return self.reception.wake(wake)
 
     def _session_event(self, event: Event) -> None:
-        if event.type == "session.state":
-            self._show(event)
-        self.sessions.heard(event)
+        if event.type != "latency.mark":  # the most there are, and no news of the session
+            if event.type == "session.state":
+                self._show(event)
+            self.sessions.heard(event)
         self.bus.publish(event)
 
     def _show(self, event: Event) -> None:

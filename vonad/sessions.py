@@ -227,7 +227,7 @@ class Sessions:
     def heard(self, event: Event) -> None:
         """Something happened in one of them."""
         opened = self._open.get(event.session_id or "")
-        if opened is None or event.type == "latency.mark":  # the most there are, and no news of the session
+        if opened is None:
             return
         if event.type.startswith(ACTIVITY) and not _announces(opened.session, event.turn):
             opened.active_at = self._clock.monotonic()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from vonad.backend import Backend, BackendCapabilities, Brief, Dialogue, Reply, ReplyFailed
@@ -56,7 +56,7 @@ class Chain:
         floor: Floor,
         *,
         brief: Callable[[], Brief],
-        take: Callable[[Reply], Awaitable[None]],
+        take: Callable[[Reply], Coroutine[object, object, None]],
         lost: Callable[[VonadError | None, FallbackReason], None],
         ready: Callable[[BackendCapabilities], Awaitable[None]],
         home: Callable[[], None],
@@ -219,7 +219,7 @@ class Chain:
         if bond is None or bond.contact is not contact:
             return  # nobody listens to it any more
         if error.code in DENIED:
-            floor.spawn(self._given(ReplyFailed(floor.machine.epoch, error)), "denied")
+            floor.spawn(self._take(ReplyFailed(floor.machine.epoch, error)), "denied")
             return
         self._bond, floor.dialogue = None, None
         if bond.task is not None:
@@ -234,9 +234,7 @@ class Chain:
                 if not bond.opened.done():
                     bond.opened.set_result(dialogue)
                 async with closing(dialogue.replies()) as replies:
-                    async for item in replies:
-                        if self._bond is bond:
-                            await self._given(item)
+                    await self._listen(bond, replies)
         except RAISED as failure:
             error = told(bond.name, failure)
         finally:
@@ -249,16 +247,19 @@ class Chain:
             self._bond, self._floor.dialogue = None, None
             self._lost(error, "backend_unavailable")
 
-    async def _given(self, item: Reply) -> None:
-        """What goes wrong with what it said is not the backend's failure."""
-        try:
-            await self._take(item)
-        except VonadError as error:
-            self._floor.fail(error)
-        except Exception as error:  # a defect ends this session and no other
-            log.exception("session %s failed", self._floor.session_id)
-            message = f"session {self._floor.session_id} failed: {type(error).__name__}: {error}"
-            self._floor.fail(VonadError("internal_error", message))
+    async def _listen(self, bond: Bond, replies: AsyncIterator[Reply]) -> None:
+        """What goes wrong with what it says is not the backend's failure."""
+        async for item in replies:
+            if self._bond is not bond:
+                continue
+            try:
+                await self._take(item)
+            except VonadError as error:
+                self._floor.fail(error)
+            except Exception as error:  # a defect ends this session and no other
+                log.exception("session %s failed", self._floor.session_id)
+                message = f"session {self._floor.session_id} failed: {type(error).__name__}: {error}"
+                self._floor.fail(VonadError("internal_error", message))
 
 
 def gone(name: str) -> VonadError:
