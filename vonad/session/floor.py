@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 
 from vonad.backend import BackendCapabilities
-from vonad.clock import Timer
 from vonad.engine import Exchange
 from vonad.errors import VonadError
 from vonad.events import Event
@@ -18,6 +17,7 @@ from vonad.session.exchanges import remember
 from vonad.session.machine import Change, Machine, State
 from vonad.session.means import Means
 from vonad.session.metrics import Metrics
+from vonad.session.timers import Timers
 from vonad.session.turn import Outcome, Source, Turn
 from vonad.transport import Line
 
@@ -45,6 +45,7 @@ class Floor:
     exhausted: told when a turn has cost what it may.
     notes:     what is to be known in the next turn besides what was said.
     begun:     told when the dialogue has taken a turn up.
+    after, drop_timer: the session's Timers.
     turn_over: told when a turn has ended.
     finished:  told which one that was.
     """
@@ -86,7 +87,8 @@ class Floor:
         self._created = means.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._turn_tasks: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: dict[str, Timer] = {}
+        timers = Timers(means.clock)
+        self.after, self.drop_timer = timers.after, timers.drop
 
     @property
     def state(self) -> State:
@@ -213,18 +215,6 @@ class Floor:
         for task in tasks:
             if not task.get_name().startswith(f"session {self.session_id} {END_OF_TURN}"):
                 task.cancel()
-
-    def after(self, name: str, seconds: float, act: Callable[[], None]) -> None:
-        """Act later; a timer of the same name is replaced."""
-        self.drop_timer(name)
-        self._timers[name] = self.clock.call_later(seconds, act)
-
-    def drop_timer(self, *names: str) -> None:
-        """Forget timers; without names all of them."""
-        for name in names or tuple(self._timers):
-            timer = self._timers.pop(name, None)
-            if timer is not None:
-                timer.cancel()
 
     # Turns
 
