@@ -18,7 +18,7 @@ def pool(clock: ManualClock, streams: int = 1) -> tuple[Pool[str], list[str]]:
 
 async def fail(subject: Pool[str]) -> None:
     with pytest.raises(VonadError):
-        async with subject.lease():
+        async with subject:
             raise RuntimeError("no")
 
 
@@ -29,7 +29,7 @@ async def test_five_failures_in_a_row_open_the_breaker_and_it_says_for_how_long(
         await fail(subject)
     assert states == ["open"]
     with pytest.raises(VonadError, match="left alone for another 30 s") as refused:
-        async with subject.lease():
+        async with subject:
             pass
     assert (refused.value.code, refused.value.retry_after_ms) == ("circuit_open", 30_000)
 
@@ -39,7 +39,7 @@ async def test_a_success_in_between_begins_the_count_anew() -> None:
     for _ in range(3):
         for _ in range(FAILURES_TO_OPEN - 1):
             await fail(subject)
-        async with subject.lease():
+        async with subject:
             pass
     assert states == []
 
@@ -50,11 +50,11 @@ async def test_after_its_pause_one_probe_is_let_through_and_two_successes_close_
     for _ in range(FAILURES_TO_OPEN):
         await fail(subject)
     await clock.advance(30)
-    async with subject.lease():
+    async with subject:
         with pytest.raises(VonadError, match="left alone"):
-            async with subject.lease():
+            async with subject:
                 pass
-    async with subject.lease():
+    async with subject:
         pass
     assert states == ["open", "half_open", "closed"]
 
@@ -73,7 +73,7 @@ async def test_having_nothing_to_say_is_no_failure() -> None:
     subject, states = pool(ManualClock())
     for _ in range(2 * FAILURES_TO_OPEN):
         with pytest.raises(NotUnderstood):
-            async with subject.lease():
+            async with subject:
                 raise NotUnderstood
     assert states == []
 
@@ -81,7 +81,7 @@ async def test_having_nothing_to_say_is_no_failure() -> None:
 async def test_a_defect_comes_out_as_a_typed_error_that_names_the_engine() -> None:
     subject, _ = pool(ManualClock())
     with pytest.raises(VonadError, match="engine espeak failed: RuntimeError: no") as failed:
-        async with subject.lease():
+        async with subject:
             raise RuntimeError("no")
     assert failed.value.code == "backend_step_failed"
 
@@ -91,10 +91,10 @@ async def test_one_stream_too_many_waits_a_second_and_is_refused() -> None:
     subject, _ = pool(clock)
 
     async def use() -> None:
-        async with subject.lease():
+        async with subject:
             pass
 
-    async with subject.lease():
+    async with subject:
         waiting = asyncio.create_task(use())
         await clock.advance(0.9)
         assert not waiting.done()
@@ -111,10 +111,10 @@ async def test_a_stream_that_becomes_free_in_time_is_taken() -> None:
     got = asyncio.Event()
 
     async def use() -> None:
-        async with subject.lease():
+        async with subject:
             got.set()
 
-    async with subject.lease():
+    async with subject:
         waiting = asyncio.create_task(use())
         await clock.advance(0.5)
     await settle()
@@ -127,11 +127,11 @@ async def test_who_has_waited_longest_has_the_next_stream() -> None:
     served: list[str] = []
 
     async def use(who: str) -> None:
-        async with subject.lease():
+        async with subject:
             served.append(who)
             await asyncio.sleep(0)
 
-    async with asyncio.TaskGroup() as group, subject.lease():
+    async with asyncio.TaskGroup() as group, subject:
         for who in ("first", "second", "third"):
             group.create_task(use(who))
             await settle()
@@ -144,10 +144,10 @@ async def test_a_stream_that_nobody_waits_for_any_more_goes_to_the_next(leaves: 
     got = asyncio.Event()
 
     async def use() -> None:
-        async with subject.lease():
+        async with subject:
             got.set()
 
-    async with subject.lease():
+    async with subject:
         impatient = asyncio.create_task(use())
         await settle()
         patient = asyncio.create_task(use())
@@ -167,7 +167,7 @@ async def test_being_cancelled_says_nothing_about_an_engine() -> None:
     subject, states = pool(ManualClock())
 
     async def hang() -> None:
-        async with subject.lease():
+        async with subject:
             await asyncio.Event().wait()
 
     for _ in range(2 * FAILURES_TO_OPEN):
@@ -182,6 +182,6 @@ async def test_a_turn_that_may_spend_no_more_says_nothing_about_an_engine() -> N
     subject, states = pool(ManualClock())
     for _ in range(2 * FAILURES_TO_OPEN):
         with pytest.raises(VonadError, match="all spent"):
-            async with subject.lease():
+            async with subject:
                 raise VonadError("budget_exceeded", "all spent")
     assert states == []

@@ -93,7 +93,7 @@ async def test_regression_half_open_breaker_is_not_locked_by_a_probe_that_never_
     await clock.advance(OPEN_S)
 
     async def probe() -> None:
-        async with pool.lease():
+        async with pool:
             if ends == "out of budget":
                 raise VonadError("budget_exceeded", "no more")
             await asyncio.Event().wait()
@@ -109,7 +109,7 @@ async def test_regression_half_open_breaker_is_not_locked_by_a_probe_that_never_
         await probing
     assert breaker.state == "half_open"
     for _ in range(2):
-        async with pool.lease():
+        async with pool:
             pass
     assert breaker.state == "closed"
 

@@ -83,4 +83,4 @@ class PartHost(Host):
         return self._neighbours.engines(role)
 
     def engine(self, role: Role, name: str) -> AbstractAsyncContextManager[object]:  # type: ignore[override]
-        return self._neighbours.pool(role, name).lease()
+        return self._neighbours.pool(role, name)

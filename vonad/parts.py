@@ -91,7 +91,7 @@ class Parts:
     @asynccontextmanager
     async def lease(self, contract: type[E], role: Role, name: str) -> AsyncIterator[E]:
         """An engine for one stream, as Host.engine lends it."""
-        async with self.pool(role, name).lease() as engine:
+        async with self.pool(role, name) as engine:
             assert isinstance(engine, contract)
             yield engine
 

@@ -81,9 +81,10 @@ class Breaker:
 
 
 class Pool(AbstractAsyncContextManager[T]):
-    """An engine with the streams it can serve at once, behind its breaker.
+    """An engine with the streams it can serve at once, behind its breaker; `async with` lends it for one stream.
 
-    It is its own lease, that knows nothing of who holds it: three of them stand in every turn's way.
+    Entering raises circuit_open, or overload after waiting a second for a free stream. What the body raises is the
+    engine's failure; what is neither harmless nor a VonadError becomes backend_step_failed.
 
     harmless: exceptions of a body that say nothing against the engine.
     """
@@ -103,14 +104,6 @@ class Pool(AbstractAsyncContextManager[T]):
         self._harmless = harmless
         self._streams = self._free = streams
         self._waiting: deque[asyncio.Future[None]] = deque()
-
-    def lease(self) -> AbstractAsyncContextManager[T]:
-        """The engine, for one stream. Raises circuit_open, or overload after waiting a second for a free stream.
-
-        What the body raises is the engine's failure; what is neither harmless nor a VonadError becomes
-        backend_step_failed.
-        """
-        return self
 
     async def __aenter__(self) -> T:
         self.breaker.admit()

@@ -85,7 +85,7 @@ class Answer:
         self._output = output
         self._out = out
         self._held: deque[Reply] = deque()
-        self._freed = asyncio.Event()
+        self._freed: asyncio.Event | None = None
         self._begun = False
         self._stopped = False
         self._task: asyncio.Task[None] | None = None
@@ -100,12 +100,12 @@ class Answer:
         self.released = True
         self._push(*self._held)
         self._held.clear()
-        self._freed.set()
+        if self._freed is not None:
+            self._freed.set()
 
     def stop(self) -> None:
         """Nothing more of it comes out."""
         self._stopped = True
-        self._freed.set()
         if self._task is not None:
             self._task.cancel()
 
@@ -225,6 +225,7 @@ class Answer:
 
     async def _put(self, reply: Reply) -> None:
         if not self.released and len(self._held) >= HELD:
+            self._freed = self._freed or asyncio.Event()
             await self._freed.wait()
         if not self.released:
             self._held.append(reply)

@@ -174,7 +174,7 @@ class PooledHost(FakeHost):
     def engine(self, role: Role, name: str) -> AbstractAsyncContextManager[object]:  # type: ignore[override]
         if name not in self.engines(role):
             raise VonadError("backend_unavailable", f"no {role} engine {name!r} in this test", retryable=True)
-        return self._pools[name].lease()
+        return self._pools[name]
 
 
 class Talk:
