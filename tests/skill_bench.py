@@ -15,8 +15,9 @@ from vonad.host import NoSettings
 from vonad.plan import SessionView
 from vonad.policy import Policy
 from vonad.skill import Call, Skill, SkillCall, SkillResult
+from vonad.skills.attempt import Settled
 from vonad.skills.catalogue import Catalogue
-from vonad.skills.desk import Allowance, Desk, Settled
+from vonad.skills.desk import Allowance, Desk
 from vonad.testing import ManualClock
 
 VIEW = SessionView(

@@ -18,7 +18,7 @@ from vonad.plan import ContextEvent, Plan
 from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.session import Session
 from vonad.skill import AnySkill, Call, NoArgs, SkillResult, skill
-from vonad.skills.desk import Settled
+from vonad.skills.attempt import Settled
 from vonad.testing import ScriptedBackend, ScriptedHost, ScriptedLine, quiet, settle, speech
 
 QUESTION = "Shall I turn it on?"

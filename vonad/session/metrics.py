@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from vonad.session.turn import Outcome, Turn
-from vonad.skills.desk import End
+from vonad.skills.attempt import End
 
 COUNTED: Mapping[End, str] = {"done": "ok", "failed": "failed", "rejected": "failed", "timeout": "timed_out"}
 """How a skill call ended → what it is counted as."""

@@ -15,7 +15,7 @@ from vonad.session.means import phrase
 from vonad.session.mouth import Mouth
 from vonad.session.turn import Outcome, Structure, Turn
 from vonad.skill import SkillCall
-from vonad.skills.desk import Settled
+from vonad.skills.attempt import Settled
 from vonad.skills.pending import Pending, sealed
 
 REASONS: Mapping[str, FallbackReason] = {"skill_timeout": "tool_timeout", "skill_failed": "tool_failed"}

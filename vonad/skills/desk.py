@@ -17,11 +17,9 @@ from vonad.history import Journal
 from vonad.plan import SessionView
 from vonad.policy import Policy
 from vonad.skill import Call, Confirm, Deny, Risk, SkillCall, SkillResult
-from vonad.skills.attempt import ENDS, Attempt, End, Settled, Tell
+from vonad.skills.attempt import ENDS, Attempt, Settled, Tell
 from vonad.skills.catalogue import Catalogue, Entry
 from vonad.skills.pending import Waiting
-
-__all__ = ["GRACE_S", "STORE_S", "Allowance", "Desk", "End", "Settled"]
 
 log = logging.getLogger(__name__)
 
