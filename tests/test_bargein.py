@@ -39,9 +39,9 @@ class Reply:
             into_ms=2_000,
             pushed_s=2.0,
             silent=False,
-            interruptible=True,
             duck=lambda *, on: self.ducks.append(on) if self._new(on) else None,
         )
+        self.announcer = SimpleNamespace(interruptible=True)
         plan = Plan(satellite="desk", backends=("b",), barge_in=Rules(**rules))  # type: ignore[arg-type]
         floor = SimpleNamespace(
             plan=plan,
@@ -49,7 +49,12 @@ class Reply:
             capabilities=BackendCapabilities(overhears=overhears),
             dialogue=self.dialogue,
         )
-        self.bargein = BargeIn(floor, self.mouth, lambda *what: self.interruptions.append(what))  # type: ignore[arg-type]
+        self.bargein = BargeIn(
+            floor,  # type: ignore[arg-type]
+            self.mouth,  # type: ignore[arg-type]
+            self.announcer,  # type: ignore[arg-type]
+            lambda *what: self.interruptions.append(what),
+        )
         self.detector = LoudnessDetector() if detector else None
         self.now = 100.0
         self.begin()
@@ -364,7 +369,7 @@ async def test_closed_where_nobody_can_or_may_interrupt(how: dict[str, bool]) ->
 async def test_what_must_be_said_to_its_end_is_not_interrupted() -> None:
     reply = Reply(overhears=False)
     reply.bargein.closed()
-    reply.mouth.interruptible = False
+    reply.announcer.interruptible = False
     reply.begin()
     await reply.hear(speech(2.0))
     assert (reply.ducks, reply.sources) == ([], [])

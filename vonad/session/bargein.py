@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from vonad.engine import VoiceActivity, VoiceActivityDetector
 from vonad.frame import CAPTURE_RATE, Frame
+from vonad.session.announcer import Announcer
 from vonad.session.contact import RAISED
 from vonad.session.continuation import Continuation
 from vonad.session.echo import Echo
@@ -59,7 +60,13 @@ class BargeIn:
                PRE_ROLL_S before it included.
     """
 
-    def __init__(self, floor: Floor, mouth: Mouth, interrupt: Callable[[str, tuple[Frame, ...]], None]) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        mouth: Mouth,
+        announcer: Announcer,
+        interrupt: Callable[[str, tuple[Frame, ...]], None],
+    ) -> None:
         rules = floor.plan.barge_in
         self.echo = Echo(rules.margin_db)
         self.went_on = False
@@ -67,6 +74,7 @@ class BargeIn:
         self._remark = Remark(rules, lambda text: self.echo.own(text, mouth.spoken))
         self._floor = floor
         self._mouth = mouth
+        self._announcer = announcer
         self._interrupt = interrupt
         self._turn: Turn | None = None
         self._detector: VoiceActivityDetector | None = None
@@ -108,7 +116,7 @@ class BargeIn:
     def opened(self, turn: Turn, detector: VoiceActivityDetector | None) -> None:
         """A reply begins to be made, or to play. detector: tells speech from noise; without one words alone decide."""
         line = self._floor.line
-        may = self._rules.enabled and self._mouth.interruptible
+        may = self._rules.enabled and self._announcer.interruptible
         if line is None or not line.capabilities.full_duplex or not may:
             return
         self._turn = turn

@@ -8,6 +8,7 @@ from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.plan import Budget
+from vonad.session.announcer import Announcer
 from vonad.session.answer import Answer, Told
 from vonad.session.bargein import BargeIn
 from vonad.session.chain import Chain
@@ -49,7 +50,8 @@ class Course:
         close: Callable[[str, str], None],
     ) -> None:
         self.draft = Draft(floor)
-        self.mouth = Mouth(floor, self._reply_over)
+        self.announcer = Announcer(floor)
+        self.mouth = Mouth(floor, self.announcer, self._reply_over)
         self.microphone = Microphone(floor, self.endpoint, self._committed, self.draft)
         told = Told(
             ended=self.microphone.end,
@@ -61,7 +63,7 @@ class Course:
         )
         self.answer = Answer(floor, self.mouth, self.draft, told)
         self.draft.replaced = self.answer.skills.forget
-        self.own_turns = OwnTurns(floor, self.mouth, self.microphone)
+        self.own_turns = OwnTurns(floor, self.mouth, self.announcer, self.microphone)
         self.resumption = Resumption(floor, self.microphone, self.answer)
         self.detectors = Detectors(floor, self.microphone, leases)
         self.chain = Chain(
@@ -85,9 +87,9 @@ class Course:
             stuck=self.fallback.begin,
             review=self.answer.interrupted,
         )
-        self.barge_in = BargeIn(floor, self.mouth, self._barged_in)
+        self.barge_in = BargeIn(floor, self.mouth, self.announcer, self._barged_in)
         floor.exhausted = self._exhausted
-        self.mouth.cut = self.interruption.interrupt
+        self.announcer.cut = self.interruption.interrupt
         self.watch = Watch(
             floor,
             self.mouth,
@@ -125,7 +127,7 @@ class Course:
         elif plan.purpose == "text":
             self.take_text(trigger, plan.text or "")
             self.begun()
-        elif plan.purpose == "say" and len(self.mouth.announcements):
+        elif plan.purpose == "say" and len(self.announcer.waiting):
             self.own_turns.announce(trigger)
         elif floor.state is not State.IDLE:
             floor.machine.fire(trigger, State.IDLE)
@@ -326,7 +328,7 @@ class Course:
         spoken_to = turn.source in SPOKEN and self.barge_in.speaking  # an announcement is no conversation
         own, wanted = self.own_turns, follow_up or spoken_to
         own.reopen = wanted or (turn.source == "say" and own.reopen)
-        if wanted and not len(self.mouth.announcements) and not self.fallback.due:
+        if wanted and not len(self.announcer.waiting) and not self.fallback.due:
             own.reopen = False
             past = self.barge_in.closed()
             self.listen(trigger, "follow_up", past=past)
@@ -341,7 +343,7 @@ class Course:
         if self._floor.state not in {State.IDLE, State.AWAY} or self.fallback.rest():
             return
         self.chain.rest()
-        if len(self.mouth.announcements):
+        if len(self.announcer.waiting):
             self.own_turns.announce(Trigger.SAY)
             return
         self.own_turns.reopen = False

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from vonad.errors import VonadError
 from vonad.frame import Frame
-from vonad.session.announcement import Announcement, Announcements, Ending, finished
+from vonad.session.announcer import Announcer
 from vonad.session.chime import Chime
 from vonad.session.clearing import clear
 from vonad.session.floor import Floor
@@ -26,20 +26,16 @@ class Mouth:
     """One utterance at a time.
 
     over: called when a turn's reply has been heard to its end, or cannot be.
-    cut:  interrupts what is being said, told on whose account; set by whoever can.
     """
 
-    def __init__(self, floor: Floor, over: Callable[[Turn], None]) -> None:
-        self.announcements = Announcements()
-        self.announcing: Announcement | None = None
+    def __init__(self, floor: Floor, announcer: Announcer, over: Callable[[Turn], None]) -> None:
         self.chime = Chime(floor)
-        self.cut: Callable[[str], object] = lambda source: None
         self._floor = floor
+        self._announcer = announcer
         self._over = over
         self._voice = HouseVoice(floor)
         self._utterance: Utterance | None = None
         self._ready: Utterance | None = None
-        self._trouble = ""
         self._ringing = ""
         self._rings_for: Turn | None = None
 
@@ -96,11 +92,6 @@ class Mouth:
         if self._utterance is not None:
             self._utterance.duck(on=on)
 
-    @property
-    def interruptible(self) -> bool:
-        """Whether somebody who speaks may cut short what is being said."""
-        return self.announcing is None or self.announcing.interruptible
-
     # The reply
 
     def prepare(self, turn: Turn) -> None:
@@ -144,7 +135,9 @@ class Mouth:
         floor.drop_timer("stalled")
         if floor.turn is not None:
             failed = floor.turn.failed
-            self._acknowledge(floor.turn, "failed" if failed else "cancelled", self._trouble or "interrupted")
+            self._announcer.over(
+                floor.turn, "failed" if failed else "cancelled", self._announcer.trouble or "interrupted"
+            )
         if utterance is None:
             return ""
         utterance.abandon()
@@ -163,7 +156,7 @@ class Mouth:
 
         key: which of PHRASES it is: should no voice be left, it may have been spoken before.
         """
-        self._trouble = ""
+        self._announcer.trouble = ""
         if turn.structure is not None:  # whoever asked wants JSON or nothing
             self._floor.spawn(self.complete(turn), "complete")
             return
@@ -185,60 +178,6 @@ class Mouth:
             if utterance is not None:
                 self._floor.spawn(put(turn, utterance, frames, filler=True), "chime")
 
-    # Announcements
-
-    def expect(self, announcement: Announcement) -> None:
-        """One more to say. Raises overload."""
-        waiting = self.announcements
-        if waiting.full:
-            raise VonadError("overload", f"{len(waiting)} announcements wait already", op="say", retryable=True)
-        announcement.withdraw = self.withdraw
-        waiting.put(announcement)
-
-    def said(self, announcement: Announcement, state: Ending, reason: str = "") -> None:
-        """Acknowledge an announcement."""
-        if announcement.end(state, reason):
-            self._floor.tell("say.finished", finished(announcement))
-
-    def _acknowledge(self, turn: Turn, state: Ending, reason: str) -> None:
-        """What this turn announces, if it does, is over; that is told when its turn is in the history."""
-        announcement, self.announcing = self.announcing, None
-        if announcement is not None:
-            announcement.withdraw = None
-            turn.ended.add_done_callback(lambda _: self.said(announcement, state, reason))
-
-    def forget(self, reason: str) -> int:
-        """Drop what waits to be announced, because somebody wants quiet; how many that were."""
-        count = len(self.announcements)
-        while (waiting := self.announcements.next()) is not None:
-            self.said(waiting, "cancelled", reason)
-        return count
-
-    def withdraw(self, announcement: Announcement) -> None:
-        """Somebody does not want it said any more."""
-        if self.announcements.remove(announcement):
-            self.said(announcement, "cancelled", "cancelled")
-        elif self.announcing is announcement:
-            self._trouble = "cancelled"
-            self.cut("cancel")
-
-    def hold(self) -> None:
-        """The session ends: what is being announced now is said again later if anybody takes it, else it has failed."""
-        playing, turn = self.announcing, self._floor.turn
-        if playing is not None and playing.give_back is not None:
-            self.announcing, playing.state = None, "queued"
-            self.announcements.put(playing)
-        elif turn is not None:
-            self._acknowledge(turn, "failed", "the session ended")
-
-    def give_back(self) -> None:
-        """The session is over: what waits is another one's to say."""
-        while (waiting := self.announcements.next()) is not None:
-            if waiting.give_back is not None:
-                waiting.give_back(waiting)
-            else:
-                self.said(waiting, "failed", "the session ended")
-
     # Sound
 
     async def _speak(self, turn: Turn, text: str, key: str) -> None:
@@ -246,10 +185,10 @@ class Mouth:
         if utterance is None:
             await self.complete(turn)
             return
-        if self.announcing is not None:
-            self.announcing.state = "playing"
-        trouble = await self._voice.say(turn, utterance, text, key=key, announcement=self.announcing)
-        self._trouble = trouble or self._trouble
+        if self._announcer.saying is not None:
+            self._announcer.saying.state = "playing"
+        trouble = await self._voice.say(turn, utterance, text, key=key, announcement=self._announcer.saying)
+        self._announcer.trouble = trouble or self._announcer.trouble
         utterance.end()
 
     def _first_sound(self, turn: Turn) -> None:
@@ -285,7 +224,7 @@ class Mouth:
         except VonadError as error:
             ok = False
             turn.failed = True
-            self._trouble = "the satellite failed"
+            self._announcer.trouble = "the satellite failed"
             floor.tell_error(error, "play")
         finally:
             utterance.abandon()
@@ -301,5 +240,5 @@ class Mouth:
         if utterance.sounded:
             floor.mark(turn, "playback_finished")
             floor.tell("playback.finished", {"ok": ok, "played_ms": round(utterance.played_s * 1000)})
-        self._acknowledge(turn, "failed" if self._trouble else "finished", self._trouble)
+        self._announcer.over(turn, "failed" if self._announcer.trouble else "finished", self._announcer.trouble)
         self._over(turn)

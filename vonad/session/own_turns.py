@@ -1,5 +1,6 @@
 """Turns of the house's own: the greeting and announcements, which nobody has asked a backend for."""
 
+from vonad.session.announcer import Announcer
 from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.machine import State, Trigger
 from vonad.session.microphone import Microphone
@@ -13,9 +14,10 @@ class OwnTurns:
     reopen: whether the microphone is to open when all is said: announcements closed it, or came before it opened.
     """
 
-    def __init__(self, floor: Floor, mouth: Mouth, microphone: Microphone) -> None:
+    def __init__(self, floor: Floor, mouth: Mouth, announcer: Announcer, microphone: Microphone) -> None:
         self._floor = floor
         self._mouth = mouth
+        self._announcer = announcer
         self._microphone = microphone
         self.reopen = False
 
@@ -49,8 +51,8 @@ class OwnTurns:
 
     def announce(self, trigger: Trigger) -> None:
         """Say what waits first."""
-        floor, mouth = self._floor, self._mouth
-        announcement = mouth.announcements.next()
+        floor = self._floor
+        announcement = self._announcer.waiting.next()
         if announcement is None:
             return
         open_turn = floor.turn
@@ -61,10 +63,10 @@ class OwnTurns:
             floor.spawn(interrupt_dialogue(floor), "interrupt")
         turn = floor.take("say")
         turn.request_id = announcement.id
-        mouth.announcing = announcement
+        self._announcer.saying = announcement
         floor.machine.fire(trigger, State.SPEAKING)
         floor.started(turn)
-        mouth.own_words(turn, announcement.text)
+        self._mouth.own_words(turn, announcement.text)
 
     def cut_short(self, turn: Turn | None) -> None:
         """An announcement takes the place of this turn: a microphone that was about to open opens behind it."""
@@ -76,7 +78,7 @@ class OwnTurns:
         if self._floor.line is None or turn.structure is not None:
             return False
         if turn.source == "say":
-            return self.reopen and turn.follow_up is None and not len(self._mouth.announcements)
+            return self.reopen and turn.follow_up is None and not len(self._announcer.waiting)
         if turn.follow_up is not None:
             return turn.follow_up
         setting = self._floor.plan.follow_up

@@ -212,7 +212,7 @@ class Session:
         floor = self._floor
         floor.drop_timer()
         floor.machine.fire(Trigger.DRAINED, State.CLOSED, reason=self._close_reason)
-        self._course.mouth.give_back()
+        self._course.announcer.give_back()
         self._means.journal.session_closed(self.id, self._close_reason)
         floor.tell("session.closed", {"reason": self._close_reason, "metrics": floor.metrics.told()})
         self.opened.set()
@@ -268,7 +268,7 @@ class Session:
 
     def say(self, announcement: Announcement) -> None:
         """Announce: now when nobody is speaking, else when this turn is over. Raises overload."""
-        self._course.mouth.expect(announcement)
+        self._course.announcer.expect(announcement)
         if announcement.interrupt and self.state in ANSWERING:
             self._course.own_turns.cut_short(self.turn)
             self._course.interruption.interrupt("say")
@@ -277,7 +277,7 @@ class Session:
 
     def stop(self, source: str = "stop") -> bool:
         """Be quiet: ends playback, turn, follow-up and what waits to be said. False when there was nothing to stop."""
-        forgotten = self._course.mouth.forget("stopped")
+        forgotten = self._course.announcer.forget("stopped")
         self._course.answer.skills.confirmation.drop()  # who wants quiet has not said yes
         turn = self._floor.turn
         if self.listening and turn is not None:
@@ -320,7 +320,7 @@ class Session:
         self._close_reason = reason
         self._course.fallback.over()
         turn = self._floor.turn
-        self._course.mouth.hold()
+        self._course.announcer.hold()
         heard = self._course.mouth.silence()
         self._course.microphone.close()
         self._floor.machine.fire(Trigger.CLOSE, State.CLOSING, reason=reason)
