@@ -7,8 +7,8 @@ listen, if it can (capability `overhears`): then words and seconds decide togeth
 seconds of speech alone decide. Whoever has not interrupted some time after falling silent was not going to.
 """
 
-from collections import deque
 from collections.abc import Callable
+from math import inf
 
 from vonad.engine import VoiceActivity, VoiceActivityDetector
 from vonad.frame import CAPTURE_RATE, Frame
@@ -18,6 +18,8 @@ from vonad.session.continuation import Continuation
 from vonad.session.echo import Echo
 from vonad.session.floor import Floor
 from vonad.session.mouth import Mouth
+from vonad.session.origin import Origin
+from vonad.session.past import Past
 from vonad.session.remark import Remark
 from vonad.session.turn import Turn
 
@@ -48,9 +50,6 @@ loud again, though words may still come."""
 UTTERED_S = 0.25
 """Who is to be listened to because the reply ends meanwhile has spoken so long, or said a word: a cough is shorter."""
 
-ECHO_S = 0.8
-"""How much of a reply measures its echo where no words could tell it from the user."""
-
 
 class BargeIn:
     """Open while a reply is made or plays that may be interrupted.
@@ -80,11 +79,11 @@ class BargeIn:
         self._detector: VoiceActivityDetector | None = None
         self._activity: VoiceActivity | None = None
         self._window_s = 0.0
-        self._frames: deque[Frame] = deque()
-        self._frames_s = 0.0
+        self._past = Past()
         self._in_speech = False
         self._ducked = False
         self._continuation = Continuation(mouth)
+        self._origin = Origin(floor, mouth, self._remark, self.echo, self._continuation)
         self._speech_s = self._longest_s = 0.0
         self._quiet_s = PHRASE_S
         self._faint_s = self._still_s = 0.0
@@ -111,7 +110,7 @@ class BargeIn:
     @property
     def _for_others(self) -> bool:
         """Whether what is said has taken so long, or so long without a word, that it is hardly for us."""
-        return self._frames_s >= LONGEST_S or (self._longest_s >= WORDLESS_S and not self._remark.said)
+        return self._past.seconds >= LONGEST_S or (self._longest_s >= WORDLESS_S and not self._remark.said)
 
     def opened(self, turn: Turn, detector: VoiceActivityDetector | None) -> None:
         """A reply begins to be made, or to play. detector: tells speech from noise; without one words alone decide."""
@@ -123,7 +122,7 @@ class BargeIn:
         self._detector, self._activity = detector, None
         self._window_s = 0.0 if detector is None else detector.window / CAPTURE_RATE
         if not self._floor.capabilities.overhears:
-            self.echo = Echo(self._rules.margin_db)  # it is measured anew, so that a wrong measure cannot last
+            self.echo.unknown()  # it is measured anew, so that a wrong measure cannot last
         self.went_on = False
         self._continuation.of(turn)
 
@@ -136,10 +135,10 @@ class BargeIn:
 
     def closed(self) -> tuple[Frame, ...]:
         """The reply is over. What somebody was saying who had not interrupted it yet: the beginning of what follows."""
-        said = tuple(self._frames) if self._ducked else ()
+        said = tuple(self._past.frames) if self._ducked else ()
         self._turn = None
         self._resume()
-        self._keep_only(0.0)
+        self._past.only(0.0)
         self.echo.anew()
         self._remark.begin()
         self._in_speech = self._attended = False
@@ -152,7 +151,7 @@ class BargeIn:
         if turn is None:
             return
         before = self._ducked
-        self._keep(frame)
+        self._past.keep(frame, inf if self._ducked else PRE_ROLL_S + ONSET_S)
         attended = self._attended
         if self._detector is not None:
             if self._activity is None:  # not made before there is sound for it: the reply would wait for it
@@ -167,7 +166,7 @@ class BargeIn:
                 if self._detector is None or ((self._ducked or self._attended) and (before or attended)):
                     await dialogue.overhear(frame)
                 elif self._ducked or self._attended:
-                    for kept in tuple(self._frames):
+                    for kept in tuple(self._past.frames):
                         if self._turn is turn:
                             await dialogue.overhear(kept)
             except RAISED as failure:
@@ -206,12 +205,12 @@ class BargeIn:
             if self._still_s >= self._rules.resume_s:
                 self._attended = False
             return
-        if not self._from_user(frame):
+        if not self._origin.is_user(frame.samples, self._turn, begins=self._quiet_s > GAP_S):
             self._wait(self._window_s)
             self._attend()
             return
         if self._quiet_s >= PHRASE_S and not self._remark.meant:
-            self._keep_only(PRE_ROLL_S + ONSET_S)
+            self._past.only(PRE_ROLL_S + ONSET_S)
         if self._quiet_s > GAP_S:
             self._speech_s = 0.0
         self._quiet_s = 0.0
@@ -219,29 +218,6 @@ class BargeIn:
         self._longest_s = max(self._longest_s, self._speech_s)
         if self._speech_s >= ONSET_S:
             self._suspect()
-
-    def _from_user(self, frame: Frame) -> bool:
-        """By its loudness, until words have proven it; where nothing has sounded, it can be nobody else.
-
-        Then seconds alone decide for a backend that cannot overhear: what the room says is not to cancel all it does.
-        """
-        overhears, continuation = self._floor.capabilities.overhears, self._continuation
-        if self._quiet_s > GAP_S:
-            continuation.anew()
-        if continuation.settled:
-            if not (overhears or continuation.admitted):
-                return False
-            continuation.heard(frame.samples)
-            return True
-        if continuation.lasts(frame.samples):
-            return True
-        if not overhears and self._mouth.silent:
-            return False  # an echo's last, or nobody's first: the measure of echoes is not for it
-        sounds = self._turn is not None and not self._turn.heard_out
-        if not overhears and sounds and self._mouth.into_ms <= ECHO_S * 1000:
-            self.echo.measure(frame.samples)
-            return False
-        return self._remark.meant or (not continuation.under_way and self.echo.louder(frame.samples))
 
     def _wait(self, seconds: float) -> None:
         self._quiet_s += seconds
@@ -307,21 +283,9 @@ class BargeIn:
                 self._break_in("speech")
         if self._for_others:
             self._mouth.duck(on=False)
-        self._keep_only(LONGEST_S)
+        self._past.only(LONGEST_S)
 
     def _break_in(self, source: str) -> None:
         self.went_on = self._continuation.under_way and source == "speech"
         said = self.closed()
         self._interrupt(source, said)
-
-    # What was captured
-
-    def _keep(self, frame: Frame) -> None:
-        self._frames.append(frame)
-        self._frames_s += frame.seconds
-        if not self._ducked:
-            self._keep_only(PRE_ROLL_S + ONSET_S)
-
-    def _keep_only(self, seconds: float) -> None:
-        while self._frames and self._frames_s - self._frames[0].seconds >= seconds:
-            self._frames_s -= self._frames.popleft().seconds

@@ -92,6 +92,10 @@ class Echo:
         """Nothing was heard for so long."""
         self.level_db = max(QUIETEST_DB, self.level_db - FADE_DB_S * seconds)
 
+    def unknown(self) -> None:
+        """Nothing that was measured so far holds."""
+        self.level_db = self._loudest_db = QUIETEST_DB
+
     def anew(self) -> None:
         """Another reply: what was taken for the loudest of the one before may have been the user."""
         self.level_db = max(QUIETEST_DB, self.level_db - self._margin_db)
