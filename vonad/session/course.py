@@ -10,7 +10,6 @@ from vonad.frame import Frame
 from vonad.plan import Budget
 from vonad.session.announcer import Announcer
 from vonad.session.answer import Answer, Told
-from vonad.session.bargein import BargeIn
 from vonad.session.chain import Chain
 from vonad.session.detectors import Detectors
 from vonad.session.draft import Draft
@@ -20,6 +19,7 @@ from vonad.session.interruption import ANSWERING, Interruption
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.microphone import Microphone
 from vonad.session.mouth import Mouth
+from vonad.session.overlap import Overlap
 from vonad.session.own_turns import OwnTurns
 from vonad.session.resumption import SPOKEN, Resumption
 from vonad.session.turn import Source, Turn
@@ -53,12 +53,20 @@ class Course:
         self.announcer = Announcer(floor)
         self.mouth = Mouth(floor, self.announcer, self._reply_over)
         self.microphone = Microphone(floor, self.endpoint, self._committed, self.draft)
+        self.overlap = Overlap(
+            floor,
+            self.mouth,
+            self.announcer,
+            self.microphone,
+            listen=lambda trigger, past: self.listen(trigger, "voice", past=past),
+        )
+        self.barge_in = self.overlap.barge_in
         told = Told(
             ended=self.microphone.end,
             partial=self.microphone.partial,
-            began=self._user_began,
-            overheard=self._overheard,
-            quiet=self._wants_quiet,
+            began=self.overlap.began,
+            overheard=self.barge_in.overheard,
+            quiet=self.overlap.wants_quiet,
             fall_back=self._fall_back,
         )
         self.answer = Answer(floor, self.mouth, self.draft, told)
@@ -87,7 +95,7 @@ class Course:
             stuck=self.fallback.begin,
             review=self.answer.interrupted,
         )
-        self.barge_in = BargeIn(floor, self.mouth, self.announcer, self._barged_in)
+        self.overlap.interrupt = self.interruption.before
         floor.exhausted = self._exhausted
         self.announcer.cut = self.interruption.interrupt
         self.watch = Watch(
@@ -256,40 +264,6 @@ class Course:
         await self._floor.begin(turn)
         await self.answer.ask(turn, text)
         self.fallback.rest()
-
-    def _user_began(self) -> bool:
-        """A backend that hears for itself heard somebody speak: while a reply is made or plays, that interrupts it."""
-        self.microphone.began()
-        breaks_in = self.barge_in.open
-        if breaks_in:
-            self._barged_in("speech", self.barge_in.closed())
-        return breaks_in
-
-    def _overheard(self, text: str) -> None:
-        self.barge_in.overheard(text)
-
-    def _barged_in(self, source: str, past: tuple[Frame, ...]) -> None:
-        """Somebody speaks over the reply: be silent, and listen to all of it, from the words that it goes on with."""
-        turn, went_on = self._floor.turn, self.barge_in.went_on
-        if went_on and turn is not None and not turn.acted and self.microphone.said:
-            past, turn.resaid = self.microphone.said + past, True
-
-        def listen(trigger: Trigger) -> None:
-            self.listen(trigger, "voice", past=past or None)
-            if self._floor.turn is not None:
-                self._floor.turn.barged, self._floor.turn.continues = source, went_on
-
-        self.interruption.before(source, listen, idle=Trigger.LISTEN)
-
-    def _wants_quiet(self, turn: Turn, text: str) -> bool:
-        """Whether what was heard is nothing to answer: our own words, or somebody who wants no more than quiet."""
-        since_s = turn.asked_at - turn.started_at + self._floor.means.limits.reopen_s
-        if turn.source == "follow_up" and self.barge_in.echo.own(text, self._floor.last_reply, after_s=since_s):
-            turn.transcript = None
-            return True
-        if turn.barged in {"stop_word", "unsure"} and not text:
-            return True
-        return bool(turn.barged or turn.source == "follow_up") and self.barge_in.stops(text)
 
     def _exhausted(self, turn: Turn, error: VonadError) -> None:
         if self._floor.turn is not turn or turn.outcome is not None:

@@ -46,7 +46,7 @@ class Interruption:
         self._review = review
         self._then: Callable[[], object] | None = None
 
-    def before(self, source: str, act: Callable[[Trigger], object], *, idle: Trigger) -> None:
+    def before(self, source: str, act: Callable[[Trigger], object], *, idle: Trigger = Trigger.LISTEN) -> None:
         """Act with the trigger that fits: at once when there is nothing to interrupt, else when that is done."""
         if self._floor.state in ANSWERING:
             self.interrupt(source, lambda: act(Trigger.FLUSHED))
