@@ -1,4 +1,4 @@
-"""The course of a session: from listening to answering to rest, and on to whatever waits."""
+"""The course of a session: from what it opened for to listening, to answering, and on."""
 
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
@@ -21,7 +21,8 @@ from vonad.session.microphone import Microphone
 from vonad.session.mouth import Mouth
 from vonad.session.overlap import Overlap
 from vonad.session.own_turns import OwnTurns
-from vonad.session.resumption import SPOKEN, Resumption
+from vonad.session.resumption import Resumption
+from vonad.session.sequel import Sequel
 from vonad.session.turn import Source, Turn
 from vonad.session.watch import Watch
 
@@ -51,7 +52,7 @@ class Course:
     ) -> None:
         self.draft = Draft(floor)
         self.announcer = Announcer(floor)
-        self.mouth = Mouth(floor, self.announcer, self._reply_over)
+        self.mouth = Mouth(floor, self.announcer)
         self.microphone = Microphone(floor, self.endpoint, self._committed, self.draft)
         self.overlap = Overlap(
             floor,
@@ -87,11 +88,24 @@ class Course:
         )
         self.resumption.again = self.fallback.rest
         self.resumption.overtaken = lambda turn: self.overtaken(turn, Trigger.BOUND)
+        self.sequel = Sequel(
+            floor,
+            self.mouth,
+            self.announcer,
+            self.own_turns,
+            self.barge_in,
+            chain=self.chain,
+            fallback=self.fallback,
+            apologise=self.answer.apologise,
+            listen=lambda trigger, past: self.listen(trigger, "follow_up", past=past),
+            close=close,
+        )
+        self.mouth.over = self.sequel.heard
         self.interruption = Interruption(
             floor,
             self.mouth,
             past=past,
-            rest=self.go_on,
+            rest=self.sequel.go_on,
             stuck=self.fallback.begin,
             review=self.answer.interrupted,
         )
@@ -105,7 +119,7 @@ class Course:
             self.chain,
             self.fallback,
             close=lambda reason: close(reason, ""),
-            give_up=lambda turn: self._rest(turn, follow_up=False),
+            give_up=self.sequel.begin,
         )
         self.answer.structured.again = self.watch.asked_again
         self.answer.skills.begun = self.watch.skill_begun
@@ -115,7 +129,6 @@ class Course:
         self._dropped = 0
         self.overtaken: Callable[[Turn | None, Trigger], bool] = lambda turn, trigger: False
         self.begun: Callable[[], None] = lambda: None
-        self._only_says = floor.plan.purpose == "say"
         self.woken_at: float | None = None
 
     def begin(self, trigger: Trigger) -> None:
@@ -139,7 +152,7 @@ class Course:
             self.own_turns.announce(trigger)
         elif floor.state is not State.IDLE:
             floor.machine.fire(trigger, State.IDLE)
-        self.go_on()
+        self.sequel.go_on()
 
     # The user's words
 
@@ -162,7 +175,7 @@ class Course:
             captured = _continued(past, captured)
         turn = floor.take(source)
         turn.follow_up = follow_up
-        self._only_says = False
+        self.sequel.addressed = True
         self._dropped = floor.line.dropped if floor.line is not None else 0
         floor.machine.fire(trigger, State.LISTENING)
         floor.started(turn)
@@ -236,7 +249,7 @@ class Course:
         self._floor.finish(turn, "empty")
         self._floor.machine.fire(Trigger.NOTHING_SAID, State.IDLE, reason=reason)
         self._floor.spawn(interrupt_dialogue(self._floor), "interrupt")
-        self.go_on()
+        self.sequel.go_on()
 
     def take_text(
         self,
@@ -251,7 +264,7 @@ class Course:
         """Answer a text in a new turn, `instead` of words that the backend hears. Raises invalid_state."""
         self._floor.machine.check(trigger, State.PROCESSING)
         turn = self._floor.take("text", budget)
-        self._only_says = False
+        self.sequel.addressed = True
         turn.id, turn.request_id, turn.transcript = turn_id or turn.id, request_id, text
         self._floor.machine.fire(trigger, State.PROCESSING)
         self._floor.started(turn)
@@ -265,66 +278,7 @@ class Course:
         await self.answer.ask(turn, text)
         self.fallback.rest()
 
-    def _exhausted(self, turn: Turn, error: VonadError) -> None:
-        if self._floor.turn is not turn or turn.outcome is not None:
-            return
-        self._floor.tell_error(error, "budget")
-        if self._floor.state is State.FALLING_BACK:
-            turn.outcome = "budget_exceeded"  # said when that is over: until then nothing can be heard
-        else:
-            self.answer.apologise(turn, "budget_exceeded")
-
-    # After the reply
-
-    def _reply_over(self, turn: Turn) -> None:
-        if self._floor.turn is not turn or self._floor.state not in ANSWERING:
-            return
-        if self._fell_silent(turn):
-            self.answer.apologise(turn, "failed")
-        elif self.own_turns.wants_follow_up(turn):
-            self._floor.after("reopen", self._floor.means.limits.reopen_s, lambda: self._rest(turn, follow_up=True))
-        else:
-            self._rest(turn, follow_up=False)
-
-    def _fell_silent(self, turn: Turn) -> bool:
-        """Whether somebody spoke and has heard nothing at all, though nothing says that this is as it should be."""
-        spoken = turn.source in SPOKEN and self._floor.line is not None
-        return spoken and turn.first_audio_ms is None and turn.outcome is None and not turn.quiet
-
-    def _rest(self, turn: Turn, *, follow_up: bool) -> None:
-        if self._floor.turn is not turn or self._floor.state not in ANSWERING:
-            return  # it was interrupted while its microphone was about to open again
-        if self._floor.state is State.EXECUTING_SKILL:
-            self._floor.machine.fire(Trigger.SKILLS_SETTLED, State.PROCESSING)
-        trigger = Trigger.PLAYBACK_FINISHED if self._floor.state is State.SPEAKING else Trigger.REPLY_SILENT
-        self._floor.finish(turn, turn.outcome or ("failed" if turn.failed else "completed"))
-        self.mouth.rest()
-        spoken_to = turn.source in SPOKEN and self.barge_in.speaking  # an announcement is no conversation
-        own, wanted = self.own_turns, follow_up or spoken_to
-        own.reopen = wanted or (turn.source == "say" and own.reopen)
-        if wanted and not len(self.announcer.waiting) and not self.fallback.due:
-            own.reopen = False
-            past = self.barge_in.closed()
-            self.listen(trigger, "follow_up", past=past)
-            if past and self._floor.turn is not None:
-                self._floor.turn.barged = "unsure"
-        else:
-            self._floor.machine.fire(trigger, State.IDLE)
-            self.go_on()
-
-    def go_on(self) -> None:
-        """Idle: say what waits; a session that opened for that, and served nobody else, closes when all is said."""
-        if self._floor.state not in {State.IDLE, State.AWAY} or self.fallback.rest():
-            return
-        self.chain.rest()
-        if len(self.announcer.waiting):
-            self.own_turns.announce(Trigger.SAY)
-            return
-        self.own_turns.reopen = False
-        if self._only_says:
-            self._close("backend_finished", "")
-
-    # When a backend is lost
+    # When a backend is lost, or a turn may cost no more
 
     def _fall_back(self, reason: FallbackReason, error: VonadError) -> bool:
         return self.fallback.begin(reason, error)
@@ -349,7 +303,16 @@ class Course:
             self.begin(Trigger.BOUND)
         else:
             self._floor.machine.fire(Trigger.BOUND, State.IDLE)
-        self.go_on()
+        self.sequel.go_on()
+
+    def _exhausted(self, turn: Turn, error: VonadError) -> None:
+        if self._floor.turn is not turn or turn.outcome is not None:
+            return
+        self._floor.tell_error(error, "budget")
+        if self._floor.state is State.FALLING_BACK:
+            turn.outcome = "budget_exceeded"  # said when that is over: until then nothing can be heard
+        else:
+            self.answer.apologise(turn, "budget_exceeded")
 
 
 def _continued(past: tuple[Frame, ...], captured: tuple[Frame, ...]) -> tuple[Frame, ...]:

@@ -25,14 +25,14 @@ HAIR_S = 0.01
 class Mouth:
     """One utterance at a time.
 
-    over: called when a turn's reply has been heard to its end, or cannot be.
+    over: called when a turn's reply has been heard to its end, or cannot be; set by whoever goes on from there.
     """
 
-    def __init__(self, floor: Floor, announcer: Announcer, over: Callable[[Turn], None]) -> None:
+    def __init__(self, floor: Floor, announcer: Announcer) -> None:
+        self.over: Callable[[Turn], None] = lambda turn: None
         self.chime = Chime(floor)
         self._floor = floor
         self._announcer = announcer
-        self._over = over
         self._voice = HouseVoice(floor)
         self._utterance: Utterance | None = None
         self._ready: Utterance | None = None
@@ -119,7 +119,7 @@ class Mouth:
         else:
             if turn.structure is None or self._floor.line is None:
                 turn.heard = turn.reply.removeprefix(turn.kept).strip()  # what was kept is counted already
-            self._over(turn)
+            self.over(turn)
 
     async def break_off(self, turn: Turn) -> None:
         """The reply ends in the middle: a sound says so."""
@@ -241,4 +241,4 @@ class Mouth:
             floor.mark(turn, "playback_finished")
             floor.tell("playback.finished", {"ok": ok, "played_ms": round(utterance.played_s * 1000)})
         self._announcer.over(turn, "failed" if self._announcer.trouble else "finished", self._announcer.trouble)
-        self._over(turn)
+        self.over(turn)
