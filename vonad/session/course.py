@@ -10,18 +10,15 @@ from vonad.frame import Frame
 from vonad.plan import Budget
 from vonad.session.announcer import Announcer
 from vonad.session.answer import Answer, Told
-from vonad.session.chain import Chain
-from vonad.session.detectors import Detectors
 from vonad.session.draft import Draft
-from vonad.session.fallback import Fallback
 from vonad.session.floor import Floor, interrupt_dialogue
+from vonad.session.handover import Handover
 from vonad.session.interruption import ANSWERING, Interruption
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.microphone import Microphone
 from vonad.session.mouth import Mouth
 from vonad.session.overlap import Overlap
 from vonad.session.own_turns import OwnTurns
-from vonad.session.resumption import Resumption
 from vonad.session.sequel import Sequel
 from vonad.session.turn import Source, Turn
 from vonad.session.watch import Watch
@@ -35,10 +32,8 @@ class Course:
     past:   gives away what was captured just before now.
     close:  ends the session, with the reason and, if it has to be said, one of PHRASES.
 
-    overtaken: told that there is a backend, for an open turn or none; whether a wake has taken the place of all that
-               was to be done with it, by this trigger.
-    begun:     told when the turn has begun that the session opened for.
-    woken_at:  monotonic time of the explicit wake that the next opening of the microphone is due to.
+    begun:    told when the turn has begun that the session opened for.
+    woken_at: monotonic time of the explicit wake that the next opening of the microphone is due to.
     """
 
     def __init__(
@@ -73,34 +68,31 @@ class Course:
         self.answer = Answer(floor, self.mouth, self.draft, told)
         self.draft.replaced = self.answer.skills.forget
         self.own_turns = OwnTurns(floor, self.mouth, self.announcer, self.microphone)
-        self.resumption = Resumption(floor, self.microphone, self.answer)
-        self.detectors = Detectors(floor, self.microphone, leases)
-        self.chain = Chain(
+        self.handover = Handover(
             floor,
+            self.mouth,
+            self.microphone,
+            self.answer,
             brief=brief,
-            take=self.answer.take,
-            lost=self._lost,
-            ready=self.detectors.borrow,
-            home=self._came_home,
+            leases=leases,
+            begin=self.begin,
+            close=close,
         )
-        self.fallback = Fallback(
-            floor, self.chain, self.mouth, ready=self.detectors.ready, bound=self._bound, close=close
-        )
-        self.resumption.again = self.fallback.rest
-        self.resumption.overtaken = lambda turn: self.overtaken(turn, Trigger.BOUND)
+        self.fallback, self.resumption = self.handover.fallback, self.handover.resumption
         self.sequel = Sequel(
             floor,
             self.mouth,
             self.announcer,
             self.own_turns,
             self.barge_in,
-            chain=self.chain,
+            chain=self.handover.chain,
             fallback=self.fallback,
             apologise=self.answer.apologise,
             listen=lambda trigger, past: self.listen(trigger, "follow_up", past=past),
             close=close,
         )
         self.mouth.over = self.sequel.heard
+        self.handover.go_on = self.sequel.go_on
         self.interruption = Interruption(
             floor,
             self.mouth,
@@ -116,7 +108,7 @@ class Course:
             floor,
             self.mouth,
             self.answer,
-            self.chain,
+            self.handover.chain,
             self.fallback,
             close=lambda reason: close(reason, ""),
             give_up=self.sequel.begin,
@@ -127,14 +119,13 @@ class Course:
         self._past = past
         self._close = close
         self._dropped = 0
-        self.overtaken: Callable[[Turn | None, Trigger], bool] = lambda turn, trigger: False
         self.begun: Callable[[], None] = lambda: None
         self.woken_at: float | None = None
 
     def begin(self, trigger: Trigger) -> None:
         """What the session was opened for."""
         floor, plan = self._floor, self._floor.plan
-        if self.overtaken(None, trigger):
+        if self.handover.overtaken(None, trigger):
             return
         greets = self.own_turns.greets
         if trigger is Trigger.BOUND and (greets or plan.purpose == "say"):
@@ -278,32 +269,10 @@ class Course:
         await self.answer.ask(turn, text)
         self.fallback.rest()
 
-    # When a backend is lost, or a turn may cost no more
+    # When there is no answer
 
     def _fall_back(self, reason: FallbackReason, error: VonadError) -> bool:
         return self.fallback.begin(reason, error)
-
-    def _lost(self, error: VonadError | None, reason: FallbackReason) -> None:
-        self.fallback.lost(error, reason)
-
-    def _came_home(self) -> None:
-        """The better backend answers again: who shows the session as degraded is told at once."""
-        self.detectors.fit()
-        self._floor.tell_state(self._floor.state, "home")
-
-    def _bound(self, turn: Turn | None, came_from: State) -> None:
-        """Another backend answers from now on."""
-        if self.overtaken(turn, Trigger.BOUND):
-            return
-        if turn is not None:
-            self.resumption.begin(turn, came_from)
-            return
-        self.resumption.forget()
-        if came_from is State.CONNECTING:
-            self.begin(Trigger.BOUND)
-        else:
-            self._floor.machine.fire(Trigger.BOUND, State.IDLE)
-        self.sequel.go_on()
 
     def _exhausted(self, turn: Turn, error: VonadError) -> None:
         if self._floor.turn is not turn or turn.outcome is not None:

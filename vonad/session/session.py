@@ -154,14 +154,14 @@ class Session:
         course, floor = self._course, self._floor
         ends = floor.clock.monotonic() + self._means.limits.connecting_s
         try:
-            await course.chain.open(self._means.limits.connecting_s, most=1)
+            await course.handover.chain.open(self._means.limits.connecting_s, most=1)
             async with floor.clock.deadline(max(0.0, ends - floor.clock.monotonic())):
-                await course.detectors.ready()
+                await course.handover.detectors.ready()
         except (VonadError, TimeoutError) as failure:
             if self.state is not State.CONNECTING:
                 return
             error = failure if isinstance(failure, VonadError) else _deaf(self._means.limits.connecting_s)
-            others = course.chain.next(but=frozenset({self._floor.backend}))
+            others = course.handover.chain.next(but=frozenset({self._floor.backend}))
             if not (others and course.fallback.begin("backend_unavailable", error)) and not self.over:
                 self._floor.tell_error(error, "session")
                 self._close(course.fallback.reason(self._floor.backend, error), "unavailable")
@@ -183,7 +183,7 @@ class Session:
         except (TimeoutError, VonadError) as error:
             log.warning("session %s: the line did not clear: %s", self.id, error)
         left_s = max(0.0, ends - clock.monotonic())
-        await self._course.chain.close(min(self._means.limits.flush_s, left_s))
+        await self._course.handover.chain.close(min(self._means.limits.flush_s, left_s))
         await self._floor.wind_up(max(0.0, ends - clock.monotonic()))
 
     def _brief(self) -> Brief:

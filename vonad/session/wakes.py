@@ -26,7 +26,7 @@ class Wakes:
         self._next: tuple[Trigger, Callable[[Trigger], object]] | None = None
         self._follow_up: bool | None = None
         self.opened_by: Wake | None = None
-        course.overtaken = self._overtaken
+        course.handover.overtaken = self._overtaken
         course.begun = self._begun
 
     @property
