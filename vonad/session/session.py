@@ -16,12 +16,14 @@ from vonad.plan import Budget, ContextEvent, InjectMode, Plan, SessionView, Wake
 from vonad.session.announcement import Announcement
 from vonad.session.compaction import Compaction
 from vonad.session.course import Course
+from vonad.session.farewell import Farewell
 from vonad.session.floor import Floor
 from vonad.session.injection import Injection
 from vonad.session.interruption import ANSWERING
 from vonad.session.lamp import Lamp
 from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
+from vonad.session.opening import Opening
 from vonad.session.turn import Turn
 from vonad.session.wakes import Wakes, asked_at
 from vonad.session.watch import RESTING
@@ -66,12 +68,11 @@ class Session:
         self._course = Course(self._floor, brief=self._brief, leases=self._leases, past=past, close=self._close)
         self.hear = self._course.hear
         self._wakes = Wakes(self._floor, self._course)
+        self._opening = Opening(self._floor, self._course.handover, begin=self._course.begin, close=self._close)
+        self._farewell = Farewell(self._floor, self._course, give_up=self._wakes.forget)
         self._injection = Injection(self._floor, say=self.say)
         self._compaction = Compaction(self._floor)
         self._lamp = Lamp(line)
-        self._closing = asyncio.Event()
-        self._close_reason = ""
-        self._farewell = ""
 
     @property
     def state(self) -> State:
@@ -132,7 +133,7 @@ class Session:
                     await self._serve()
                 finally:
                     self.close("shutdown")
-                    await self._drain()
+                    await self._farewell.drain()
         except* VonadError as errors:
             self._failed(first_error(errors))
         except* Exception as errors:  # the session's boundary: a defect ends this session and no other
@@ -140,51 +141,16 @@ class Session:
             self._failed(VonadError("internal_error", f"session {self.id} failed: {errors.exceptions[0]!r}"))
         finally:
             self.close("shutdown")
-            self._over()
+            self._farewell.over()
+            self.opened.set()
 
     async def _serve(self) -> None:
         self._floor.machine.fire(Trigger.OPEN, State.CONNECTING)
         self._course.watch.begun()
-        self._floor.spawn(self._open(), "opening", outlives_turn=True)
-        await self._closing.wait()
+        self._floor.spawn(self._opening.run(), "opening", outlives_turn=True)
+        await self._farewell.begun.wait()
         for name in UNFINISHED:
             self._floor.cancel(name)
-
-    async def _open(self) -> None:
-        course, floor = self._course, self._floor
-        ends = floor.clock.monotonic() + self._means.limits.connecting_s
-        try:
-            await course.handover.chain.open(self._means.limits.connecting_s, most=1)
-            async with floor.clock.deadline(max(0.0, ends - floor.clock.monotonic())):
-                await course.handover.detectors.ready()
-        except (VonadError, TimeoutError) as failure:
-            if self.state is not State.CONNECTING:
-                return
-            error = failure if isinstance(failure, VonadError) else _deaf(self._means.limits.connecting_s)
-            others = course.handover.chain.next(but=frozenset({self._floor.backend}))
-            if not (others and course.fallback.begin("backend_unavailable", error)) and not self.over:
-                self._floor.tell_error(error, "session")
-                self._close(course.fallback.reason(self._floor.backend, error), "unavailable")
-        else:
-            if self.state is State.CONNECTING:  # it may have been lost again already
-                course.begin(Trigger.READY)
-
-    async def _drain(self) -> None:
-        """Say what there is to say last, and leave line and backend as they were found."""
-        clock, mouth = self._floor.clock, self._course.mouth
-        farewell = mouth.last_words(self._farewell) if self._farewell and self._line is not None else ()
-        closing_s = self._means.limits.closing_s + sum(frame.seconds for frame in farewell)
-        ends = clock.monotonic() + closing_s
-        try:
-            if self._line is not None:
-                async with clock.deadline(closing_s):
-                    await self._line.clear()
-                    await mouth.chime.play(farewell)
-        except (TimeoutError, VonadError) as error:
-            log.warning("session %s: the line did not clear: %s", self.id, error)
-        left_s = max(0.0, ends - clock.monotonic())
-        await self._course.handover.chain.close(min(self._means.limits.flush_s, left_s))
-        await self._floor.wind_up(max(0.0, ends - clock.monotonic()))
 
     def _brief(self) -> Brief:
         return Brief(
@@ -199,23 +165,10 @@ class Session:
         )
 
     def _failed(self, error: VonadError) -> None:
-        if not self.over:
-            self._floor.tell_error(error, "session")
-        self.close(f"error({error.code})")
+        self._farewell.failed(error)
 
-    def _close(self, reason: str, farewell: str) -> None:
-        if not self.over:  # whoever waits for a backend waits for an answer
-            self._farewell = farewell or ("unavailable" if self._wakes.forget() else "")
-        self.close(reason)
-
-    def _over(self) -> None:
-        floor = self._floor
-        floor.drop_timer()
-        floor.machine.fire(Trigger.DRAINED, State.CLOSED, reason=self._close_reason)
-        self._course.announcer.give_back()
-        self._means.journal.session_closed(self.id, self._close_reason)
-        floor.tell("session.closed", {"reason": self._close_reason, "metrics": floor.metrics.told()})
-        self.opened.set()
+    def _close(self, reason: str, words: str) -> None:
+        self._farewell.begin(reason, words=words)
 
     # Verbs
 
@@ -315,19 +268,7 @@ class Session:
 
     def close(self, reason: str) -> None:
         """End it; the first reason stays."""
-        if self.over:
-            return
-        self._close_reason = reason
-        self._course.fallback.over()
-        turn = self._floor.turn
-        self._course.announcer.hold()
-        heard = self._course.mouth.silence()
-        self._course.microphone.close()
-        self._floor.machine.fire(Trigger.CLOSE, State.CLOSING, reason=reason)
-        if turn is not None:
-            turn.heard = heard or turn.heard
-            self._floor.finish(turn, turn.ending("interrupted"))
-        self._closing.set()
+        self._farewell.begin(reason)
 
     def _changed(self, change: Change) -> None:
         self._floor.tell_state(change.previous, change.reason, turn=change.epoch)
@@ -336,8 +277,3 @@ class Session:
             self.opened.set()
             self._course.watch.opened()
         self._lamp.show(change.state, captures=self._course.resumption.wanted)
-
-
-def _deaf(within_s: float) -> VonadError:
-    message = f"what tells speech from noise was not to be had within {within_s:g} s"
-    return VonadError("timeout", message, op="vad", retryable=True)
