@@ -68,11 +68,13 @@ class Answer:
     async def take(self, item: Reply) -> None:
         """What the dialogue says; what belongs to another turn comes too late."""
         floor = self._floor
-        turn = floor.turn
-        if turn is None or item.turn != turn.number or turn.outcome is not None or floor.state is State.FALLING_BACK:
+        turn, state = floor.turn, floor.machine.state
+        if turn is None or item.turn != turn.number or turn.outcome is not None or state is State.FALLING_BACK:
             return
-        if _answers(item) and (turn.source == "say" or (floor.state is State.LISTENING and not self._heard_out(turn))):
-            return  # nobody asked for it, or not yet
+        if turn.source == "say" and _answers(item):
+            return  # nobody asked for it
+        if state is State.LISTENING and _answers(item) and not self._heard_out(turn):
+            return  # not yet
         if turn.structure is not None and isinstance(item, Frame | ReplyText | ReplyDone):
             await self.structured.take(turn, turn.structure, item)
             return
