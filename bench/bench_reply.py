@@ -1,9 +1,11 @@
 """Last speech sample → first sample of the reply: real recordings through the default stack in real time, and no cuts.
 
-    bench_reply.py [rounds] [mode …]      modes: silence, default, aggressive, relaxed; with -off: nothing is prepared
+    bench_reply.py [rounds] [mode …]      modes: silence, default, aggressive, relaxed; with -off: nothing is prepared;
+                                          with -whole, -at_end: a recogniser needs the whole sound, and says so or not
 
-What the daemon takes for the last speech sample is compared with where the recording's energy ends. Then each sentence
-is said once more with a pause of 0.3 to 0.5 s between any two of its words: none may be cut short.
+What the daemon takes for the last speech sample is compared with where the recording's energy ends. Then each
+sentence is said once more with a pause of 0.3 to 0.5 s between any two of its words: none may be cut short. (With
+-whole one may: of a grammar that is made to decide, half a sentence is another whole one.)
 """
 
 import asyncio
@@ -29,6 +31,7 @@ from vonad.testing import ScriptedHost
 
 NODELAY = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 SKILLS = Path(__file__).parent.parent / "tests" / "e2e" / "lamp.py"
+RECOGNISERS = Path(__file__).parent / "whole_recogniser.py"
 
 MODES = {
     "silence": "turn = 'none'",
@@ -105,16 +108,18 @@ class Ended:
 @asynccontextmanager
 async def house(mode: str, files: Sequence[Path]) -> AsyncIterator["House"]:
     """A daemon whose satellite hears these files, one a wake."""
-    preset, _, prepared = mode.partition("-")
+    preset, _, how = mode.partition("-")
+    kind = how if how in {"whole", "at_end"} else "pocketsphinx"
     with mosquitto() as port:
         microphone = json.dumps([str(file) for file in files])
         config = (
             f"[mqtt]\nhost = '127.0.0.1'\nport = {port}\n[web]\nenabled = false\n[transports.local]\nenabled = false\n"
-            f"[session]\n{MODES[preset]}\npreemptive = '{prepared or 'discard'}'\n"
+            f"[session]\n{MODES[preset]}\npreemptive = '{'off' if how == 'off' else 'discard'}'\n"
+            f"[engines.recogniser]\nkind = '{kind}'\n[backends.bridge]\nstt = ['recogniser']\n"
             f"[transports.desk]\nkind = 'wav'\nmicrophone = {microphone}\nrealtime = true\n"
         )
         async with (
-            daemon(config, drop_ins=[SKILLS]),
+            daemon(config, drop_ins=[SKILLS, RECOGNISERS]),
             aiomqtt.Client("127.0.0.1", port, socket_options=NODELAY) as client,
         ):
             await client.subscribe("vonad/bench/session/+/event/turn.ended")

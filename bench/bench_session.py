@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from common import emit, percentile
-from null_engines import DESK, NullLine, now
+from null_engines import DESK, NullLine, NullRecogniser, now
 from null_house import NullHouse, null_house, run, until
 from pacing import capacity, cpu_used, drive, rss_mb, us
 
@@ -84,9 +84,12 @@ async def frames(_: str) -> Figures:
 async def turn(rounds: str) -> Figures:
     """The end of what the user says → first frame of the reply; interruptions by verb, by wake word and by voice.
 
-    stop_to_first_audio: the sound comes in pieces, between which the core rests, as livekit's and pipecat's are asked.
-    stream_end_to_first_audio: it comes as fast as it is taken, as Home Assistant's is asked.
+    stop_to_first_audio: the sound comes in pieces, between which the core rests, as livekit's and pipecat's are asked;
+    the words come only with its end, though the recogniser says that it tells them while they are spoken.
+    whole_to_first_audio: the same, but it says that it needs the whole sound first: it is asked at the pause.
     prepared_to_first_audio: the words were known before the end, so that the reply could be made ready.
+    stream_end_to_first_audio: as the first, but it comes as fast as it is taken, as Home Assistant's is asked.
+    stream_end_whole_to_first_audio: the same of the second.
     """
     async with null_house() as house:
         line, session_id = await house.listening("desk")
@@ -130,9 +133,22 @@ async def turn(rounds: str) -> Figures:
             voiced.append(at)
             await asyncio.sleep(0.05)
             await again(house, line, session_id)
+        DESK.words_after = 0
+        NullRecogniser.interim = False
+        paced, fed = [], []
+        for _ in range(int(rounds or 40) + WARM_UP):
+            paced.append(await ask(line))
+            await asyncio.sleep(0.11)
+            await again(house, line, session_id)
+            await asyncio.sleep(0.02)
+            fed.append(await ask(line, rest=streamed))
+            await again(house, line, session_id)
+        NullRecogniser.interim = True
         return {
             "stop_to_first_audio": us(replied[WARM_UP:]),
             "stream_end_to_first_audio": us(at_once[WARM_UP:]),
+            "whole_to_first_audio": us(paced[WARM_UP:]),
+            "stream_end_whole_to_first_audio": us(fed[WARM_UP:]),
             "prepared_to_first_audio": us(prepared[WARM_UP:]) if len(prepared) > WARM_UP else None,
             "interrupt_to_cleared": us(stopped[WARM_UP:]),
             "wake_to_cleared": us(woken[WARM_UP:]),

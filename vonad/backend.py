@@ -176,6 +176,9 @@ class Dialogue(ABC):
     async def hear(self, frame: Frame) -> None:
         """Sound of the open turn, 16 kHz. It returns at once: the next frame, and the wake word, wait for it."""
 
+    async def pause(self, *, on: bool) -> None:  # noqa: B027  (optional)
+        """The user has paused and may have finished, or goes on after all. It returns at once, as `hear` does."""
+
     @abstractmethod
     async def commit(self) -> None:
         """The user has finished speaking. It returns at once, as `hear` does."""

@@ -96,9 +96,14 @@ class Request:
 
 
 class SpeechToText(ABC):
-    """Sound to words."""
+    """Sound to words.
+
+    interim: it tells words while they are spoken. One that needs the whole sound first says no: it is not asked until
+             the user pauses, and again when they paused once more.
+    """
 
     streams: int = 1
+    interim: bool = True
 
     def serves(self, language: str) -> bool:
         """Whether it hears this language. One that cannot tell says yes."""

@@ -24,8 +24,9 @@ from vonad import (
 )
 from vonad_bridge.answering import Answer, Turn
 from vonad_bridge.outlet import Outlet
-from vonad_bridge.recognition import Overhearing, Recognition, Utterance
+from vonad_bridge.recognition import Overhearing, Recognition
 from vonad_bridge.settings import Cascade
+from vonad_bridge.utterance import Utterance
 from vonad_bridge.voice import spoken
 
 CONTEXT = 16
@@ -74,6 +75,10 @@ class BridgeDialogue(Dialogue):
             self._utterance = Utterance()
             self._listening = self._spawn(self._recognition().listen(self._utterance), "listens")
         self._utterance.put(frame)
+
+    async def pause(self, *, on: bool) -> None:
+        if self._utterance is not None:
+            self._utterance.pause(on=on)
 
     async def commit(self) -> None:
         if self._utterance is not None:

@@ -20,9 +20,7 @@ from vonad import (
 from vonad_bridge.outlet import Outlet
 from vonad_bridge.settings import Cascade
 from vonad_bridge.tries import Tries
-
-UTTERANCE = 4_000
-"""Frames of one utterance: 80 s of 20 ms, more than a turn may last."""
+from vonad_bridge.utterance import Utterance
 
 OVERHEARD = 500
 """Frames that wait to be overheard: 10 s; a recogniser slower than that misses the oldest."""
@@ -44,7 +42,7 @@ class Recognition:
         self._language = language
         self._sentences = sentences
 
-    async def listen(self, utterance: "Utterance") -> None:
+    async def listen(self, utterance: Utterance) -> None:
         """By the first recogniser that understands it: the next ones hear the same sound again."""
         tries = Tries("stt", self._cascade.settings.stt, self._cascade.host, self._tell)
         last: VonadError | None = None
@@ -61,19 +59,79 @@ class Recognition:
         else:
             await self._out.put(Transcript(self._turn, "", final=True))
 
-    async def _understood(self, name: str, utterance: "Utterance") -> bool:
+    async def _understood(self, name: str, utterance: Utterance) -> bool:
+        if name in self._cascade.batch:
+            return await self._at_pauses(name, utterance)
         async with self._taken(name) as engine:
-            heard = engine.listen(utterance.frames(), language=self._language, sentences=self._sentences)
+            if engine.interim:
+                return await self._meanwhile(engine, utterance)
+        self._cascade.batch.add(name)
+        return await self._at_pauses(name, utterance)
+
+    async def _meanwhile(self, engine: SpeechToText, utterance: Utterance) -> bool:
+        """By a recogniser that tells words while they are spoken."""
+        heard = engine.listen(utterance.frames(), language=self._language, sentences=self._sentences)
+        async with closing(heard) as texts:
+            async for text in texts:
+                if not text.final:
+                    await self._out.put(Transcript(self._turn, text.text))
+                elif text.text:
+                    await self._final(text.text, utterance)
+                    await self._cascade.host.clock.lull()  # the engine can be given back later, the user waits
+                    return True
+        return False
+
+    async def _at_pauses(self, name: str, utterance: Utterance) -> bool:
+        """By a recogniser that knows words only when the sound is over: it is asked whenever the user pauses, while the
+        house still waits whether they go on. If they do not, the words are there when the turn ends.
+        """
+        while True:
+            while not (utterance.quiet or utterance.closed):
+                await utterance.change()
+            pauses = utterance.pauses
+            text = await self._words(name, utterance)
+            if text and utterance.pauses == pauses and not utterance.closed:
+                await self._out.put(Transcript(self._turn, text))
+            while utterance.pauses == pauses and not utterance.closed:
+                await utterance.change()
+            if text is None or utterance.pauses != pauses:
+                continue
+            if text:
+                await self._final(text, utterance)
+            return bool(text)
+
+    async def _words(self, name: str, utterance: Utterance) -> str | None:
+        """Of the sound so far; None when the user goes on meanwhile, or while the engine has no time for pauses."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as until:
+                utterance.went_on = lambda: until.reschedule(loop.time())
+                return await self._whole(name, utterance)
+        except TimeoutError:
+            if not until.expired():
+                raise
+            return None
+        except VonadError as error:
+            if utterance.closed or error.code != "overload":
+                raise
+            return None
+        finally:
+            utterance.went_on = None
+
+    async def _whole(self, name: str, utterance: Utterance) -> str:
+        async with self._taken(name) as engine:
+            if engine.interim:  # a reload has put another in its place
+                self._cascade.batch.discard(name)
+            heard = engine.listen(utterance.sound(), language=self._language, sentences=self._sentences)
             async with closing(heard) as texts:
                 async for text in texts:
-                    if not text.final:
-                        await self._out.put(Transcript(self._turn, text.text))
-                    elif text.text:
-                        await self._out.put(Transcript(self._turn, text.text, final=True))
-                        utterance.understood = True
-                        await self._cascade.host.clock.lull()  # the engine can be given back later, the user waits
-                        return True
-        return False
+                    if text.final:
+                        return text.text
+        return ""
+
+    async def _final(self, text: str, utterance: Utterance) -> None:
+        await self._out.put(Transcript(self._turn, text, final=True))
+        utterance.understood = True
 
     @asynccontextmanager
     async def _taken(self, name: str) -> AsyncIterator[SpeechToText]:
@@ -124,43 +182,6 @@ class Recognition:
 
     def _tell(self, message: str) -> None:
         self._out.push(Diagnostic(self._turn, message, retrying=True))
-
-
-class Utterance:
-    """What the user says in one turn: heard while it arrives, and again from its beginning by the next recogniser.
-
-    understood: the final words are out.
-    """
-
-    def __init__(self) -> None:
-        self.understood = False
-        self._frames: list[Frame] = []
-        self._reader: Mailbox[Frame] | None = None
-        self._closed = False
-
-    def put(self, frame: Frame) -> None:
-        """A frame more; beyond UTTERANCE it is not kept."""
-        if self._closed or len(self._frames) >= UTTERANCE:
-            return
-        self._frames.append(frame)
-        if self._reader is not None:
-            self._reader.put(frame)
-
-    def close(self) -> None:
-        """The user has finished."""
-        self._closed = True
-        if self._reader is not None:
-            self._reader.close()
-
-    def frames(self) -> AsyncIterator[Frame]:
-        """All frames from the first to the last, for one recogniser; the one before gets no more of them."""
-        reader: Mailbox[Frame] = Mailbox(UTTERANCE)
-        for frame in self._frames:
-            reader.put(frame)
-        if self._closed:
-            reader.close()
-        self._reader = reader
-        return reader
 
 
 class Overhearing:

@@ -56,8 +56,10 @@ class Cascade:
     """The engines by name, and where they are borrowed.
 
     eaves: who is only overheard just now, by recogniser, the longest first.
+    batch: recognisers that tell no words before the sound is over.
     """
 
     host: Host
     settings: Settings
     eaves: dict[str, list[Eavesdropping]] = field(default_factory=dict)
+    batch: set[str] = field(default_factory=set)

@@ -22,8 +22,8 @@ class Contact:
 
     broke: told why it is lost.
 
-    hear, overhear, commit: the dialogue's own, with nothing in between: they stand on the way of the sound. Whoever
-    calls them catches RAISED, and says so to `lost` or to the user. The others raise only what is said of them.
+    hear, pause, overhear, commit: the dialogue's own, with nothing in between: they stand on the way of the sound.
+    Whoever calls them catches RAISED, and says so to `lost` or to the user. The others raise only what is said of them.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Contact:
     ) -> None:
         self.name = name
         self.hear = dialogue.hear
+        self.pause = dialogue.pause
         self.overhear = dialogue.overhear
         self.commit = dialogue.commit
         self._dialogue = dialogue

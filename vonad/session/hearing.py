@@ -28,6 +28,10 @@ SHORTEST_SPEECH_S = 0.16
 PAUSE_S = 0.06
 """So much quiet is a pause: time to prepare an answer."""
 
+REST_S = 0.12
+"""So much quiet may be the end, as half of what ends a turn may be: time to ask for the words of all that was said. No
+consonant is that long, detectors being slow to fall."""
+
 TAIL_S = 0.2
 """Recognisers know a word before it has died away: words told so long before the end of speech may be all of it. Those
 told earlier are old: more was said since."""
@@ -78,6 +82,7 @@ class Hearing:
         self._maximum = round(endpointing.maximum_s * CAPTURE_RATE)
         self._silence = round(endpointing.silence_s * CAPTURE_RATE)
         self._complete = round(endpointing.complete_s * CAPTURE_RATE)
+        self._rest = round(min(REST_S, endpointing.silence_s / 2) * CAPTURE_RATE)
         self._partial = max(self._silence, round(endpointing.partial_s * CAPTURE_RATE))
 
     @property
@@ -89,6 +94,11 @@ class Hearing:
     def pausing(self) -> bool:
         """Whether somebody has spoken, and is quiet now."""
         return self.spoke and not self._in_speech and self._judged - self._speech_end >= PAUSE_S * CAPTURE_RATE
+
+    @property
+    def resting(self) -> bool:
+        """Whether they have been quiet for so long that they may have finished."""
+        return self.pausing and self._judged - self._speech_end >= self._rest
 
     def push(self, frame: Frame) -> EndpointReason | None:
         """Consume a 16 kHz frame; the reason when the turn ends with it."""

@@ -54,7 +54,7 @@ class Microphone:
         self._words = self._considered = ""
         self._verdict: Verdict | None = None
         self._captured: deque[Frame] = deque()
-        self._began = False
+        self._began = self._rests = False
         self._last_at = 0.0
         self._said: deque[Frame] = deque()
         self._said_until = self._known_until = 0.0
@@ -103,7 +103,7 @@ class Microphone:
         self._words = self._considered = ""
         self._verdict = None
         self._known_until, self._woken = max(known_until, woken_at or 0.0), woken_at is not None
-        self._began, self._last_at = False, turn.started_at
+        self._began, self._rests, self._last_at = False, False, turn.started_at
         said = self._said = self._hearing.sound if keeps and self._hearing is not None else deque()
         captured: deque[Frame] = deque()
         self._captured = captured
@@ -121,6 +121,7 @@ class Microphone:
     def resume(self) -> None:
         """Another dialogue has heard what was captured so far: what had waited for the one before needs no more."""
         early, self._early = self._early, None
+        self._rests = False
         for frame in early or ():
             if self._hearing is not None:
                 self._hearing.push(frame)
@@ -211,17 +212,21 @@ class Microphone:
 
     async def _hear(self, turn: Turn, frame: Frame) -> None:
         floor, hearing = self._floor, self._hearing
-        reason = None
+        reason, rests = None, False
         if hearing is not None:
             reason = hearing.push(frame)
             if reason is None and hearing.pausing:
                 self._consider(turn, hearing)
+                rests = hearing.resting
         else:
             self._last_at = frame.at
         dialogue = floor.dialogue
         if dialogue is not None:
             try:
                 await dialogue.hear(frame)
+                if rests is not self._rests and reason is None:
+                    self._rests = rests
+                    await dialogue.pause(on=rests)
             except RAISED as failure:
                 dialogue.lost(failure)
         if reason is not None and floor.turn is turn and self._over(turn, reason):

@@ -16,7 +16,7 @@ from vonad.testing.sound import quiet
 class ScriptedDialogue(Dialogue):
     """Keeps what it is told in `told` ("begin 1", "commit", "say hello", "interrupt"); `emit` makes it speak.
 
-    heard:     the frames of the open turn.
+    heard:     the frames of the open turn; pauses: whether the user paused in it, or went on, one by one.
     overheard: frames that were captured while a reply played.
     outputs:   what replies had to be, one for each time that one was asked for in JSON.
     failures:  method → the error it raises from now on: dialogue.failures["say"] = VonadError(...)
@@ -33,6 +33,7 @@ class ScriptedDialogue(Dialogue):
         self.sentences = Sentences()
         self.heard: list[Frame] = []
         self.overheard: list[Frame] = []
+        self.pauses: list[bool] = []
         self.context: list[ContextEvent] = []
         self.outputs: list[Output] = []
         self.outcomes: dict[str, Outcome] = {}
@@ -78,7 +79,7 @@ class ScriptedDialogue(Dialogue):
         rule(turn > self.turn, f"Dialogue.begin: turns are numbered upwards: {turn} came after {self.turn}")
         await self._met("begin")
         self.turn, self.history, self.sentences = turn, history, sentences
-        self.heard, self.overheard, self.prepared = [], [], None
+        self.heard, self.overheard, self.prepared, self.pauses = [], [], None, []
         self.told.append(f"begin {turn}")
 
     async def hear(self, frame: Frame) -> None:
@@ -87,6 +88,11 @@ class ScriptedDialogue(Dialogue):
         await self._met("hear")
         self.heard.append(frame)
         self.on_hear(frame)
+
+    async def pause(self, *, on: bool) -> None:
+        self._open("pause")
+        await self._met("pause")
+        self.pauses.append(on)
 
     async def commit(self) -> None:
         self._open("commit")

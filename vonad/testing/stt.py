@@ -16,11 +16,13 @@ class ScriptedSpeechToText(SpeechToText):
     texts:     what is still to be heard. An error among them is raised instead.
     utterances: the frames of each.
     prepared:  what it was to make ready for.
+    interim:   as an engine says it; without it each text comes when the utterance is over.
     """
 
     streams = 8
 
-    def __init__(self, *texts: str | VonadError) -> None:
+    def __init__(self, *texts: str | VonadError, interim: bool = True) -> None:
+        self.interim = interim
         self.texts: list[str | VonadError] = list(texts)
         self.utterances: list[list[Frame]] = []
         self.prepared: list[tuple[Sentences, str]] = []
@@ -43,7 +45,7 @@ class ScriptedSpeechToText(SpeechToText):
                 begun = True
                 text = self.texts.pop(0) if self.texts else ""
                 words = () if isinstance(text, VonadError) else text.split()
-            if told < len(words) - 1:
+            if self.interim and told < len(words) - 1:
                 told += 1
                 yield Heard(" ".join(words[:told]))
         if isinstance(text, VonadError):

@@ -54,13 +54,15 @@ async def check_speech_to_text(
     """An open engine, with what may be said and recordings (16 kHz) of it: text → sound."""
     promise(isinstance(engine, SpeechToText), f"it is a SpeechToText: got {type(engine).__name__}")
     at_once = streams(engine, WHO)
+    promise(isinstance(engine.interim, bool), f"{WHO}.interim is True or False: got {engine.interim!r}")
 
     def heard_by(microphone: Microphone) -> AsyncIterator[Heard]:
         return engine.listen(microphone.frames(), language=language, sentences=sentences)
 
     async def listened(frames: Iterable[Frame], what: str) -> str:
         microphone = Microphone(frames)
-        return await soon(_final(heard_by(microphone), microphone, what), f"{WHO}.listen ends for {what}")
+        words = _final(heard_by(microphone), microphone, what, interim=engine.interim)
+        return await soon(words, f"{WHO}.listen ends for {what}")
 
     async with nothing_left(WHO):
         for _ in range(2):
@@ -71,7 +73,7 @@ async def check_speech_to_text(
                 promise(not text, f"{WHO}.listen hears no words in {what}: got {text!r}")
     async with nothing_left(f"{WHO}.listen that was cancelled in the middle of an utterance"):
         endless = Microphone(pieces(noise(0.3)), endless=True)
-        work = _final(heard_by(endless), endless, "an utterance that is cancelled")
+        work = _final(heard_by(endless), endless, "an utterance that is cancelled", interim=engine.interim)
         await cancelled(work, endless.waiting, f"{WHO}.listen")
     async with nothing_left(WHO):
         await listened(pieces(quiet(0.2)), "an utterance after one that was cancelled")
@@ -82,7 +84,7 @@ async def check_speech_to_text(
             promise(text == wanted, f"{WHO}.listen hears {wanted!r} in a recording of it: got {text!r}")
 
 
-async def _final(answer: AsyncIterator[Heard], source: Microphone, what: str) -> str:
+async def _final(answer: AsyncIterator[Heard], source: Microphone, what: str, *, interim: bool) -> str:
     """The final text, after everything that must be true of it."""
     is_stream(answer, f"{WHO}.listen")
     finals: list[str] = []
@@ -91,6 +93,9 @@ async def _final(answer: AsyncIterator[Heard], source: Microphone, what: str) ->
             promise(isinstance(heard, Heard), f"{WHO}.listen yields Heard: got {type(heard).__name__}")
             promise(isinstance(heard.text, str), f"Heard.text is a text: got {heard.text!r}")
             promise(not finals, f"{WHO}.listen yields nothing after the final text: got {heard!r} for {what}")
+            promise(
+                heard.final or interim, f"{WHO}.listen yields partial texts only where `interim` says so: {heard!r}"
+            )
             if heard.final:
                 promise(source.ended, f"{WHO}.listen yields the final text when the frames have ended, not before")
                 finals.append(heard.text)

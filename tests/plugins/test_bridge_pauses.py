@@ -1,0 +1,261 @@
+"""Recognisers that know words only when the sound is over: they are asked as soon as the user pauses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.bridge_house import DOWN, Ear, Talk, talk
+from vonad import Brief, Frame, Heard, ReplyFailed, Sentences, SpeechToText, Transcript, VonadError
+from vonad.testing import settle, speech
+
+
+class Batch(SpeechToText):
+    """Makes of each sound how long it was, or what `says` holds next, once `more` lets it; all of them in `sounds`.
+
+    failures: raised by a sound each, until they are used up. left: how many were given up.
+    """
+
+    interim = False
+
+    def __init__(self, *says: str, streams: int = 1) -> None:
+        self.streams = streams
+        self.says = list(says)
+        self.failures: list[VonadError] = []
+        self.sounds: list[float] = []
+        self.more = asyncio.Semaphore(10_000)
+        self.left = 0
+
+    async def listen(
+        self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
+    ) -> AsyncIterator[Heard]:
+        seconds = round(sum([frame.seconds async for frame in frames]), 2)
+        self.sounds.append(seconds)
+        try:
+            await self.more.acquire()
+        except asyncio.CancelledError:
+            self.left += 1
+            raise
+        if self.failures:
+            raise self.failures.pop(0)
+        yield Heard(self.says.pop(0) if self.says else f"{seconds} s", final=True)
+
+
+async def speak(story: Talk, seconds: float) -> None:
+    """They speak, or go on."""
+    await story.dialogue.pause(on=False)
+    await story.dialogue.hear(speech(seconds))
+    await settle()
+
+
+async def pause(story: Talk) -> None:
+    """They are quiet for a while."""
+    await story.dialogue.hear(speech(0.1))
+    await story.dialogue.pause(on=True)
+    await settle()
+
+
+async def commit(story: Talk) -> None:
+    await story.dialogue.commit()
+    await settle()
+
+
+async def turn_before(story: Talk) -> None:
+    """One in which the bridge learns of which kind its recognisers are."""
+    await story.begin()
+    await speak(story, 0.2)
+    await commit(story)
+    story.said.clear()
+
+
+async def test_the_words_are_there_at_the_pause_and_final_at_the_end_without_asking_twice(tmp_path: Path) -> None:
+    engine = Batch()
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        assert (engine.sounds, story.said) == ([], [])
+        await pause(story)
+        assert story.said == [Transcript(1, "1.0 s")]
+        await story.dialogue.hear(speech(0.5))  # the quiet that follows
+        await commit(story)
+        assert story.said == [Transcript(1, "1.0 s"), Transcript(1, "1.0 s", final=True)]
+    assert engine.sounds == [1.0]
+
+
+async def test_who_goes_on_is_heard_again_from_the_first_word(tmp_path: Path) -> None:
+    engine = Batch()
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        await pause(story)
+        await speak(story, 0.4)
+        await pause(story)
+        await commit(story)
+        assert story.finals() == ["1.5 s"]
+    assert engine.sounds == [1.0, 1.5]
+
+
+async def test_what_was_asked_at_a_pause_is_given_up_when_they_go_on(tmp_path: Path) -> None:
+    engine = Batch()
+    engine.more = asyncio.Semaphore(0)
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        await pause(story)
+        await speak(story, 0.4)
+        assert (engine.left, story.said) == (1, [])
+        engine.more.release()
+        await pause(story)
+        await commit(story)
+        assert story.finals() == ["1.5 s"]
+
+
+async def test_what_is_asked_at_the_last_pause_may_take_longer_than_the_turn(tmp_path: Path) -> None:
+    engine = Batch()
+    engine.more = asyncio.Semaphore(0)
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        await pause(story)
+        await commit(story)
+        assert story.said == []
+        engine.more.release()
+        await settle()
+        assert story.said == [Transcript(1, "1.0 s", final=True)]
+    assert engine.sounds == [1.0]
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_who_is_cut_off_in_the_middle_of_a_word_is_heard_whole(tmp_path: Path, *, paused: bool) -> None:
+    engine = Batch()
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        if paused:
+            await pause(story)
+            await speak(story, 0.4)
+        await commit(story)
+        assert story.finals() == ["1.4 s" if paused else "0.9 s"]
+
+
+async def test_an_engine_that_is_busy_at_a_pause_is_asked_when_they_have_finished(tmp_path: Path) -> None:
+    engine = Batch()
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await turn_before(story)
+        await story.begin(2)
+        await speak(story, 0.9)
+        async with story.host.engine("stt", "batch"):
+            await pause(story)
+            await story.clock.advance(1.5)
+            assert story.said == []
+        await commit(story)
+        assert story.said == [Transcript(2, "1.0 s", final=True)]
+
+
+async def test_an_engine_that_is_still_busy_then_gives_way_to_the_next(tmp_path: Path) -> None:
+    async with talk(tmp_path, stt={"batch": Batch(), "ear": Ear("hello")}) as story:
+        await turn_before(story)
+        await story.begin(2)
+        async with story.host.engine("stt", "batch"):
+            await speak(story, 0.9)
+            await commit(story)
+            await story.clock.advance(1.5)
+            assert story.finals() == ["hello"]
+
+
+async def test_nobody_holds_it_while_users_speak(tmp_path: Path) -> None:
+    engine, brief = Batch(), Brief(session_id="other", satellite="hall", language="en", aloud=True)
+    async with talk(tmp_path, stt={"batch": engine}) as story, story.bridge.open(brief) as other:
+        await story.begin()
+        await other.begin(1, sentences=Sentences(), history=())
+        await other.hear(speech(0.5))
+        await speak(story, 0.9)
+        await settle()
+        assert story.host.breakers["batch"].state == "closed"
+        await pause(story)
+        await commit(story)
+        assert story.finals() == ["1.0 s"]
+
+
+async def test_one_that_fails_at_a_pause_leaves_it_to_the_next_and_that_to_nobody(tmp_path: Path) -> None:
+    first, second = Batch(), Batch("hello")
+    first.failures = [DOWN]
+    async with talk(tmp_path, stt={"first": first, "second": second}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        await pause(story)
+        await commit(story)
+        assert story.finals() == ["hello"]
+        assert not [reply for reply in story.said if isinstance(reply, ReplyFailed)]
+
+
+async def test_one_that_understands_nothing_leaves_all_of_it_to_the_next(tmp_path: Path) -> None:
+    engine, ear = Batch(""), Ear("hello")
+    async with talk(tmp_path, stt={"batch": engine, "ear": ear}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        await pause(story)
+        assert story.said == []
+        await commit(story)
+        assert story.finals() == ["hello"]
+    assert (engine.sounds, round(ear.seconds, 1)) == ([1.0], 1.0)
+
+
+async def test_who_pauses_and_goes_on_in_a_breath_confuses_nobody(tmp_path: Path) -> None:
+    engine = Batch()
+    engine.more = asyncio.Semaphore(0)
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        await pause(story)
+        for on in (False, True, False, True, False):
+            await story.dialogue.pause(on=on)
+        await settle()
+        engine.more.release()
+        await pause(story)
+        await commit(story)
+        assert story.finals() == ["1.1 s"]
+
+
+async def test_a_turn_that_is_over_leaves_nothing_that_is_still_asked(tmp_path: Path) -> None:
+    engine = Batch()
+    engine.more = asyncio.Semaphore(0)
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        await pause(story)
+        await story.begin(2)
+        await settle()
+        assert engine.left == 1
+        engine.more.release()
+        await speak(story, 0.2)
+        await pause(story)
+        await commit(story)
+        assert story.finals() == ["0.3 s"]
+
+
+async def test_one_that_a_reload_puts_in_its_place_is_heard_while_they_speak(tmp_path: Path) -> None:
+    ear = Ear("hello")
+    ear.interim = False
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await turn_before(story)
+        ear.interim = True
+        for turn in (2, 3):
+            await story.begin(turn)
+            await speak(story, 0.5)
+            assert bool(story.said) == (turn == 3)
+            await pause(story)
+            await commit(story)
+            assert story.finals() == ["hello"]
+            story.said.clear()
+
+
+async def test_one_that_tells_words_while_they_are_spoken_does_not_care_for_pauses(tmp_path: Path) -> None:
+    ear = Ear("hello")
+    async with talk(tmp_path, stt={"ear": ear}) as story:
+        await story.begin()
+        await speak(story, 0.5)
+        await pause(story)
+        await commit(story)
+        assert (story.finals(), ear.began) == (["hello"], 1)
