@@ -24,7 +24,8 @@ from vonad import (
 )
 from vonad_bridge.answering import Answer, Turn
 from vonad_bridge.outlet import Outlet
-from vonad_bridge.recognition import Overhearing, Recognition
+from vonad_bridge.overhearing import Overhearing
+from vonad_bridge.recognition import Recognition
 from vonad_bridge.settings import Cascade
 from vonad_bridge.utterance import Utterance
 from vonad_bridge.voice import spoken
@@ -137,9 +138,9 @@ class BridgeDialogue(Dialogue):
     async def overhear(self, frame: Frame) -> None:
         if self._overhearing is None or self._overhearing.over:
             self._stop_overhearing()
-            self._overhearing = Overhearing(self._cascade.host.clock)
-            ears = self._recognition(self._asides(self._turn.sentences))
-            self._overhearing.task = self._spawn(ears.overhear(self._overhearing), "overhears")
+            asides, language = self._asides(self._turn.sentences), self._brief.language
+            self._overhearing = Overhearing(self._cascade, self._out, self._turn.number, language, asides)
+            self._overhearing.task = self._spawn(self._overhearing.run(), "overhears")
         self._overhearing.put(frame)
 
     async def fill(self) -> None:
@@ -199,9 +200,9 @@ class BridgeDialogue(Dialogue):
             self._overhearing.task.cancel()
         self._overhearing = None
 
-    def _recognition(self, sentences: Sentences | None = None) -> Recognition:
-        said = self._turn.sentences if sentences is None else sentences
-        return Recognition(self._cascade, self._out, self._turn.number, self._brief.language, said)
+    def _recognition(self) -> Recognition:
+        turn = self._turn
+        return Recognition(self._cascade, self._out, turn.number, self._brief.language, turn.sentences)
 
     def _asides(self, sentences: Sentences) -> Sentences:
         """What may be said while a reply plays: a recogniser of sentences hears nothing else."""

@@ -1,15 +1,11 @@
-"""Recognition: sound to words, of the user's turn and of what is said while a reply plays."""
+"""Recognition: sound to words, of the user's turn."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from vonad import (
-    Clock,
     Diagnostic,
-    Frame,
-    Mailbox,
-    Overheard,
     ReplyFailed,
     Sentences,
     SpeechToText,
@@ -21,15 +17,6 @@ from vonad_bridge.outlet import Outlet
 from vonad_bridge.settings import Cascade
 from vonad_bridge.tries import Tries
 from vonad_bridge.utterance import Utterance
-
-OVERHEARD = 500
-"""Frames that wait to be overheard: 10 s; a recogniser slower than that misses the oldest."""
-
-AGAIN_S = 0.5
-"""After this long a recogniser is asked for again that had no stream left for somebody who is only overheard."""
-
-PAUSE_S = 1.0
-"""Without a frame for this long nobody is being overheard: the recogniser is given back."""
 
 
 class Recognition:
@@ -150,72 +137,5 @@ class Recognition:
         finally:
             timer.cancel()
 
-    async def overhear(self, overheard: "Overhearing") -> None:
-        """By the first recogniser that can be had. That one fails is of no consequence here."""
-        busy = True
-        while busy:
-            busy = False
-            for name in self._cascade.settings.stt:
-                try:
-                    await self._overheard(name, overheard)
-                except VonadError as error:
-                    busy = busy or error.code == "overload"
-                    self._cascade.host.log.debug("stt engine %s does not overhear: %s", name, error.message)
-                else:
-                    return
-            if busy:
-                await self._cascade.host.clock.sleep(AGAIN_S)
-        overheard.deaf = True
-
-    async def _overheard(self, name: str, overheard: "Overhearing") -> None:
-        async with self._cascade.host.engine("stt", name) as engine:
-            eaves = self._cascade.eaves.setdefault(name, [])
-            eaves.append(overheard)
-            try:
-                heard = engine.listen(overheard.frames(), language=self._language, sentences=self._sentences)
-                async with closing(heard) as texts:
-                    async for text in texts:
-                        if text.text:
-                            self._out.overheard(Overheard(self._turn, text.text))
-            finally:
-                eaves.remove(overheard)
-
     def _tell(self, message: str) -> None:
         self._out.push(Diagnostic(self._turn, message, retrying=True))
-
-
-class Overhearing:
-    """What somebody says while a reply plays: heard once, as it comes, and never kept.
-
-    over: there was a pause; what follows is overheard anew.
-    deaf: no recogniser can be had; what comes is thrown away.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.over = False
-        self.deaf = False
-        self.task: asyncio.Task[None] | None = None
-        self._clock = clock
-        self._frames: Mailbox[Frame] = Mailbox(OVERHEARD)
-
-    def make_way(self) -> None:
-        """Somebody's turn needs the recogniser: what follows is overheard anew, once there is one again."""
-        self.over = True
-        if self.task is not None:
-            self.task.cancel()
-
-    def put(self, frame: Frame) -> None:
-        """A frame more."""
-        if not self.deaf:
-            self._frames.put(frame)
-
-    async def frames(self) -> AsyncIterator[Frame]:
-        """Until there is a pause."""
-        while True:
-            try:
-                async with self._clock.deadline(PAUSE_S):
-                    frame = await self._frames.get()
-            except TimeoutError:
-                self.over = True
-                return
-            yield frame

@@ -77,6 +77,37 @@ class Ear(SpeechToText):
             self.closed += 1
 
 
+class Batch(SpeechToText):
+    """Makes of each sound how long it was, or what `says` holds next, once `more` lets it; all of them in `sounds`.
+
+    failures: raised by a sound each, until they are used up. left: how many were given up.
+    """
+
+    interim = False
+
+    def __init__(self, *says: str, streams: int = 1) -> None:
+        self.streams = streams
+        self.says = list(says)
+        self.failures: list[VonadError] = []
+        self.sounds: list[float] = []
+        self.more = asyncio.Semaphore(10_000)
+        self.left = 0
+
+    async def listen(
+        self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
+    ) -> AsyncIterator[Heard]:
+        seconds = round(sum([frame.seconds async for frame in frames]), 2)
+        self.sounds.append(seconds)
+        try:
+            await self.more.acquire()
+        except asyncio.CancelledError:
+            self.left += 1
+            raise
+        if self.failures:
+            raise self.failures.pop(0)
+        yield Heard(self.says.pop(0) if self.says else f"{seconds} s", final=True)
+
+
 class Brain(Agent):
     """Says `pieces`, one each time `more` is released; calls a skill first when it is given one.
 

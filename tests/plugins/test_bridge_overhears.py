@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.plugins.bridge_house import DOWN, Brain, Ear, talk
+from tests.plugins.bridge_house import DOWN, Batch, Brain, Ear, Talk, talk
 from vonad import Brief, Dialogue, Reply, ReplyDone, Sentence, Sentences, SkillSentences, Transcript
 from vonad.testing import settle, speech
 
@@ -168,3 +168,72 @@ async def test_interjections_are_listened_for_while_a_reply_plays_and_not_in_a_t
 
 
 TIME = Sentences((SkillSentences("clock", (Sentence("what time is it"),)),))
+
+
+# By a recogniser that needs the whole sound
+
+
+async def overhear(story: Talk, *seconds: float) -> None:
+    for each in seconds:
+        await story.dialogue.overhear(speech(each))
+        await settle()
+
+
+async def test_one_that_needs_the_whole_sound_hears_all_of_it_again_whenever_there_is_a_word_more(
+    tmp_path: Path,
+) -> None:
+    engine = Batch()
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await overhear(story, 0.2, 0.2)
+        assert story.overheard() == []
+        await overhear(story, 0.2, 0.2, 0.2, 0.2, 0.1)
+        assert story.overheard() == ["0.6 s", "1.2 s"]
+        await story.clock.advance(1.1)
+        assert story.overheard()[-1] == "1.3 s"
+        await overhear(story, 0.6)
+        assert story.overheard()[-1] == "0.6 s"
+
+
+async def test_what_is_said_while_it_is_asked_is_heard_the_next_time(tmp_path: Path) -> None:
+    engine = Batch()
+    engine.more = asyncio.Semaphore(0)
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await overhear(story, 0.5, 0.5, 0.5)
+        assert engine.sounds == [0.5]
+        engine.more = asyncio.Semaphore(10_000)
+        await story.dialogue.interrupt()
+        await story.begin(2)
+        await overhear(story, 0.5, 0.4)
+        await story.clock.advance(1.1)
+        assert story.overheard() == ["0.5 s", "0.9 s"]
+
+
+async def test_while_it_is_busy_nothing_of_what_is_overheard_is_lost(tmp_path: Path) -> None:
+    engine = Batch()
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await overhear(story, 0.5)
+        async with story.host.engine("stt", "batch"):
+            await overhear(story, 0.5)
+            await story.clock.advance(1.0)
+        await overhear(story, 0.5)
+        assert story.overheard() == ["0.5 s", "1.5 s"]
+
+
+async def test_a_turn_takes_it_from_whom_it_only_overhears(tmp_path: Path) -> None:
+    engine, brief = Batch(), Brief(session_id="other", satellite="hall", language="en", aloud=True)
+    engine.more = asyncio.Semaphore(0)
+    async with talk(tmp_path, stt={"batch": engine}) as story, story.bridge.open(brief) as other:
+        await story.begin()
+        await overhear(story, 0.5)
+        assert engine.sounds == [0.5]
+        await other.begin(1, sentences=Sentences(), history=())
+        await other.hear(speech(0.3))
+        await other.commit()
+        await settle()
+        await story.clock.advance(0.1)
+        assert (engine.left, engine.sounds) == (1, [0.5, 0.3])
+        engine.more.release()
+        assert await anext(aiter(other.replies())) == Transcript(1, "0.3 s", final=True)

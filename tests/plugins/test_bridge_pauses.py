@@ -1,45 +1,13 @@
 """Recognisers that know words only when the sound is over: they are asked as soon as the user pauses."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.bridge_house import DOWN, Ear, Talk, talk
-from vonad import Brief, Frame, Heard, ReplyFailed, Sentences, SpeechToText, Transcript, VonadError
+from tests.plugins.bridge_house import DOWN, Batch, Ear, Talk, talk
+from vonad import Brief, ReplyFailed, Sentences, Transcript
 from vonad.testing import settle, speech
-
-
-class Batch(SpeechToText):
-    """Makes of each sound how long it was, or what `says` holds next, once `more` lets it; all of them in `sounds`.
-
-    failures: raised by a sound each, until they are used up. left: how many were given up.
-    """
-
-    interim = False
-
-    def __init__(self, *says: str, streams: int = 1) -> None:
-        self.streams = streams
-        self.says = list(says)
-        self.failures: list[VonadError] = []
-        self.sounds: list[float] = []
-        self.more = asyncio.Semaphore(10_000)
-        self.left = 0
-
-    async def listen(
-        self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
-    ) -> AsyncIterator[Heard]:
-        seconds = round(sum([frame.seconds async for frame in frames]), 2)
-        self.sounds.append(seconds)
-        try:
-            await self.more.acquire()
-        except asyncio.CancelledError:
-            self.left += 1
-            raise
-        if self.failures:
-            raise self.failures.pop(0)
-        yield Heard(self.says.pop(0) if self.says else f"{seconds} s", final=True)
 
 
 async def speak(story: Talk, seconds: float) -> None:
