@@ -127,6 +127,16 @@ class NoStreams(ScriptedSpeechToText):
     streams = 0
 
 
+class Talkative(NoFinal):
+    def __init__(self):
+        super().__init__(interim=False)
+
+
+class Undecided(ScriptedSpeechToText):
+    def __init__(self):
+        super().__init__(interim="sometimes")
+
+
 @pytest.mark.parametrize(
     ("engine", "broken"),
     [
@@ -139,6 +149,8 @@ class NoStreams(ScriptedSpeechToText):
         (NotAStream, "listen returns an asynchronous iterator"),
         (Crashing, "raises nothing but VonadError: got IndexError"),
         (NoStreams, "streams is a whole number of at least 1: got 0"),
+        (Talkative, "yields partial texts only where `interim` says so"),
+        (Undecided, "interim is True or False: got 'sometimes'"),
     ],
     ids=lambda part: part.__name__ if isinstance(part, type) else "",
 )

@@ -23,6 +23,8 @@ async def check_sound(side: Talk, text: str, recording: Frame | None, can: Backe
         turn = await side.begin()
         for frame in pieces(sound):
             await soon(side.dialogue.hear(frame), "Dialogue.hear returns soon")
+        for on in (True, False, True):
+            await soon(side.dialogue.pause(on=on), "Dialogue.pause returns soon")
         await soon(side.dialogue.commit(), "Dialogue.commit returns soon")
 
         def decided(turn: int = turn) -> bool:
