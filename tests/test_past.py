@@ -22,5 +22,5 @@ def test_all_is_kept_where_nobody_says_how_much_until_somebody_does() -> None:
     assert past.seconds == pytest.approx(12.5)
     past.only(0.5)
     assert past.seconds == pytest.approx(0.5)
-    past.only(0.0)
-    assert (list(past.frames), past.seconds) == ([], pytest.approx(0.0))
+    past.clear()
+    assert (list(past.frames), past.seconds) == ([], 0.0)

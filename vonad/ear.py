@@ -1,7 +1,6 @@
 """An ear, the one consumer of a line's frames: keeps a little of the past, waits for the wake word, feeds a session."""
 
 import logging
-from collections import deque
 from collections.abc import Callable
 
 from vonad.engine import Detection, WakeStream
@@ -9,6 +8,7 @@ from vonad.frame import CAPTURE_RATE, Frame
 from vonad.resampling import Resampler
 from vonad.session.interruption import ANSWERING
 from vonad.session.machine import State
+from vonad.session.past import Past
 from vonad.session.session import Session
 from vonad.transport import Line
 
@@ -43,8 +43,7 @@ class Ear:
         self._detected = detected
         self._stop: WakeStream | None = None
         self._stopped = stopped
-        self._past: deque[Frame] = deque()
-        self._past_s = 0.0
+        self._past = Past()
         self._resampler = Resampler(CAPTURE_RATE)
         self._listened = False
         self._answered = False
@@ -66,8 +65,8 @@ class Ear:
 
     def past(self) -> tuple[Frame, ...]:
         """What was captured just before now; it is given away once."""
-        frames = tuple(self._past)
-        self._forget()
+        frames = tuple(self._past.frames)
+        self._past.clear()
         return frames
 
     async def _take(self, frame: Frame) -> None:
@@ -79,16 +78,16 @@ class Ear:
             return
         listened, self._listened = self._listened, False
         if listened:
-            self._forget()
+            self._past.clear()
         meant = session is not None and (session.awake or session.state is State.INTERRUPTED)
-        self._remember(frame, CONNECTING_S if meant else self._pre_roll_s)
+        self._past.keep(frame, CONNECTING_S if meant else self._pre_roll_s)
         if session is not None and session.attentive:
             await session.hear(frame)  # a wake may still interrupt: what was captured before it stays known here too
         answered, self._answered = self._answered, answering
         if self._detector is not None:
             detection = self._spot(self._detector, frame, anew=listened)
             if detection is not None:
-                self._forget()
+                self._past.clear()
                 self._tell(self._detected, detection)
         if self._stop is not None and answering:
             detection = self._spot(self._stop, frame, anew=not answered)
@@ -116,14 +115,3 @@ class Ear:
             who(detection)
         except Exception:  # a defect
             log.exception("satellite %s: %r was heard, and came to nothing", self._line.satellite, detection.phrase)
-
-    def _remember(self, frame: Frame, seconds: float) -> None:
-        past = self._past
-        past.append(frame)
-        self._past_s += len(frame.samples) / frame.rate
-        while past and self._past_s - past[0].seconds >= seconds:
-            self._past_s -= past.popleft().seconds
-
-    def _forget(self) -> None:
-        self._past.clear()
-        self._past_s = 0.0

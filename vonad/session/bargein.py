@@ -138,7 +138,7 @@ class BargeIn:
         said = tuple(self._past.frames) if self._ducked else ()
         self._turn = None
         self._resume()
-        self._past.only(0.0)
+        self._past.clear()
         self.echo.anew()
         self._remark.begin()
         self._in_speech = self._attended = False

@@ -10,6 +10,7 @@ from vonad.plan import ContextEvent, InjectMode
 from vonad.session.announcement import Announcement, new_announcement
 from vonad.session.contact import Contact
 from vonad.session.floor import Floor
+from vonad.session.interruption import ANSWERING
 from vonad.session.machine import State
 from vonad.session.turn import Turn
 
@@ -25,7 +26,6 @@ INJECT_S = 1.0
 LONGEST = 500
 """Characters of an event that a backend without context_injection is told of, among what was said."""
 
-ANSWERING = frozenset({State.PROCESSING, State.EXECUTING_SKILL, State.SPEAKING})
 REACHABLE = frozenset({State.IDLE, State.AWAY, State.LISTENING, *ANSWERING})
 
 

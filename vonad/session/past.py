@@ -20,6 +20,11 @@ class Past:
         if self.seconds >= most_s:
             self.only(most_s)
 
+    def clear(self) -> None:
+        """Forget all of it."""
+        self.frames.clear()
+        self.seconds = 0.0
+
     def only(self, seconds: float) -> None:
         """Forget what is older than the last so many seconds; a frame that is partly older stays."""
         while self.frames and self.seconds - self.frames[0].seconds >= seconds:

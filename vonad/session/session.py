@@ -25,7 +25,7 @@ from vonad.session.machine import Change, State, Trigger
 from vonad.session.means import Means
 from vonad.session.opening import Opening
 from vonad.session.turn import Turn
-from vonad.session.wakes import Wakes, asked_at
+from vonad.session.wakes import OPENING, Wakes, asked_at
 from vonad.session.watch import RESTING
 from vonad.transport import Line
 
@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 
 UNFINISHED = ("opening", "fallback", "home", "ping", "compaction")
 """What a session that ends does not wait for."""
-
-OPENING = frozenset({State.CONNECTING, State.FALLING_BACK})
-"""States in which a session that has only begun has no backend yet."""
 
 
 class Session:
