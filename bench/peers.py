@@ -7,6 +7,7 @@ SCRIPTS holds one `bench_PEER.py MODE LOOP [LEVELS]` for each peer, which prints
 `bench_session.py` uses; PATH is the Python of an environment in which that peer is installed. A script of the name
 `bench_floor_sessions.py LOOP HOPS LEVELS` is taken as what the event loop alone costs (`--python floor=PATH`), and
 `bench_ha.py null` as Home Assistant with a null agent (`--python ha=PATH`).
+The peers' recognisers need the whole sound; vonad is also measured with one that says so and is asked at the pause.
 Every round asks everybody once, so that a busy minute of the machine is everybody's; the median of the rounds counts.
 """
 
@@ -23,7 +24,12 @@ FIGURES = {
     "turn": (
         ("end of turn → first sound, p50 µs", ("stop_to_first_audio", "p50_us")),
         ("end of turn → first sound, worst µs", ("stop_to_first_audio", "max_us")),
+        ("… asked at the pause, p50 µs", (("whole_to_first_audio", "stop_to_first_audio"), "p50_us")),
         ("end of a file → first sound, p50 µs", ("stream_end_to_first_audio", "p50_us")),
+        (
+            "… asked at the pause, of a file, p50 µs",
+            (("stream_end_whole_to_first_audio", "stream_end_to_first_audio"), "p50_us"),
+        ),
         ("interrupt → cleared, p50 µs", (("interrupt_to_cleared", "interrupt_to_bot_stopped"), "p50_us")),
         ("interrupt → cleared, worst µs", (("interrupt_to_cleared", "interrupt_to_bot_stopped"), "max_us")),
     ),
