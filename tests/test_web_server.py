@@ -5,9 +5,12 @@ import json
 import socket
 import stat
 import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
+import uvicorn
 import uvloop
 
 from tests.web_house import served
@@ -182,6 +185,24 @@ async def test_stopping_ends_event_streams_and_leaves_no_socket(tmp_path):
         await asyncio.wait_for(world.done.wait(), 5)
         assert time.monotonic() - began < 2
     assert not world.socket.exists()
+
+
+async def test_a_house_in_which_nobody_asks_is_left_alone_and_answers_have_a_date(tmp_path, monkeypatch):
+    looks = []
+    tick = uvicorn.Server.on_tick
+
+    async def counted(server, counter):
+        looks.append(counter)
+        return await tick(server, counter)
+
+    monkeypatch.setattr(uvicorn.Server, "on_tick", counted)
+    monkeypatch.setattr(web_server, "DATE_S", 3600.0)
+    async with served(tmp_path) as world, world.client() as client:
+        for _ in range(3):
+            date = parsedate_to_datetime((await client.get("/readyz")).headers["date"])
+            assert abs((datetime.now(UTC) - date).total_seconds()) < 60
+        assert looks == [0]
+    assert looks == [0, 0]
 
 
 def test_it_is_served_on_uvloop_too(tmp_path):

@@ -25,6 +25,8 @@ HEAD_LIMIT = 32 * 1024
 """Bytes of a request's head."""
 STALLED_S = 20.0
 """Seconds for a request's head to arrive, and for a reader to take what is sent: then the connection is cut."""
+DATE_S = 1.0
+"""Between two looks at the clock for the Date of responses."""
 GRACE_S = 2
 """Seconds that requests have to end in when the daemon stops."""
 
@@ -70,7 +72,7 @@ async def serve_web(
             served = tasks.create_task(server.serve(sockets), name="web.serve")
             await stop.wait()
             events.end()
-            server.should_exit = True
+            server.leave()
             await served
             memory.cancel()
 
@@ -79,6 +81,19 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
         super().__init__(config)
         self._ready = ready
+        self._over = asyncio.Event()
+
+    def leave(self) -> None:
+        """Serve no longer."""
+        self.should_exit = True
+        self._over.set()
+
+    async def main_loop(self) -> None:
+        """uvicorn's looks ten times a second whether it should stop, all day; all that has to be done is the date."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DATE_S):
+                    await self._over.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
