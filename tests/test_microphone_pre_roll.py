@@ -81,3 +81,15 @@ async def test_it_is_the_same_for_a_wake_of_a_session_that_is_open_already() -> 
         await settle()
         await wait(story, 3.0)
         assert story.session.state == "listening"
+
+
+async def test_words_over_before_the_wake_are_asked_for_at_the_pause_of_who_needs_all_of_them_first() -> None:
+    async with conversation(before=woken(speech(0.8), quiet(0.2))) as story:
+        while not story.dialogue.pauses and story.session.state == "listening":
+            await wait(story, 0.02)
+        assert story.dialogue.pauses == [True]
+        story.dialogue.emit(Transcript(story.turn, "what time is it"))
+        await settle()
+        await wait(story, 1.0)
+        assert story.session.turn is not None
+        assert story.session.turn.endpoint == "silence"

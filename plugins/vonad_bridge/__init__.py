@@ -47,7 +47,10 @@ class Bridge(Component[Settings], Backend):
         self._cascade = Cascade(host, settings)
 
     async def __aenter__(self) -> Self:
-        """See which of the agents can sum up."""
+        """See which of the agents can sum up, and which recognisers need the whole sound."""
+        for name in self.settings.stt:
+            if await self._needs_the_whole(name):
+                self._cascade.batch.add(name)
         able = [await self._may_sum_up(name) for name in self.settings.agent]
         self.capabilities = replace(self.capabilities, summarises=any(able))
         return self
@@ -84,6 +87,14 @@ class Bridge(Component[Settings], Backend):
                 return type(agent).summarise is not Agent.summarise
         except VonadError:
             return True
+
+    async def _needs_the_whole(self, name: str) -> bool:
+        """In doubt not: one that does not run yet is asked when somebody speaks."""
+        try:
+            async with self.host.engine("stt", name) as engine:
+                return not engine.interim
+        except VonadError:
+            return False
 
     def _tell(self, message: str) -> None:
         self.host.log.info("%s", message)

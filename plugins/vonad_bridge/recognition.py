@@ -33,12 +33,16 @@ class Recognition:
         """By the first recogniser that understands it: the next ones hear the same sound again."""
         tries = Tries("stt", self._cascade.settings.stt, self._cascade.host, self._tell)
         last: VonadError | None = None
+        waited_for = False
         while (name := await tries.next()) is not None:
             try:
                 if await self._understood(name, utterance):
                     return
                 last = None
             except VonadError as error:
+                if utterance.closed and not waited_for:
+                    waited_for = True
+                    tries.begin()  # nobody has waited until the end of the sound
                 tries.failed(error)
                 last = error
         if last is not None:
@@ -88,22 +92,22 @@ class Recognition:
             return bool(text)
 
     async def _words(self, name: str, utterance: Utterance) -> str | None:
-        """Of the sound so far; None when the user goes on meanwhile, or while the engine has no time for pauses."""
-        loop = asyncio.get_running_loop()
+        """Of the sound so far; None when the user goes on meanwhile, or when it failed or was busy at a pause: whoever
+        has not finished has time for another try."""
+        loop, finished = asyncio.get_running_loop(), utterance.closed
+        text = None
         try:
             async with asyncio.timeout(None) as until:
                 utterance.went_on = lambda: until.reschedule(loop.time())
-                return await self._whole(name, utterance)
-        except TimeoutError:
+                text = await self._whole(name, utterance)
+        except (TimeoutError, VonadError) as error:
+            if finished:
+                raise
             if not until.expired():
-                raise
-            return None
-        except VonadError as error:
-            if utterance.closed or error.code != "overload":
-                raise
-            return None
+                self._cascade.host.log.debug("stt engine %s has no words at a pause: %s", name, error)
         finally:
             utterance.went_on = None
+        return None if until.expired() else text
 
     async def _whole(self, name: str, utterance: Utterance) -> str:
         async with self._taken(name) as engine:
@@ -113,6 +117,7 @@ class Recognition:
             async with closing(heard) as texts:
                 async for text in texts:
                     if text.final:
+                        _stop_if_called_off()
                         return text.text
         return ""
 
@@ -139,3 +144,10 @@ class Recognition:
 
     def _tell(self, message: str) -> None:
         self._out.push(Diagnostic(self._turn, message, retrying=True))
+
+
+def _stop_if_called_off() -> None:
+    """An engine may swallow that; what is done for a turn that is over would wait for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -35,9 +35,13 @@ class Tries:
         self._again: dict[str, VonadError] = {}
         self._asked = ""
         self._host = host
-        self._until = host.clock.monotonic() + PATIENCE_S
+        self.begin()
         self._backoff: Backoff | None = None
         self._tell = tell
+
+    def begin(self) -> None:
+        """The user waits from now on."""
+        self._until = self._host.clock.monotonic() + PATIENCE_S
 
     async def next(self) -> str | None:
         """The engine to ask; None: there is none left."""

@@ -132,6 +132,17 @@ class Talkative(NoFinal):
         super().__init__(interim=False)
 
 
+class Unstoppable(ScriptedSpeechToText):
+    def __init__(self):
+        super().__init__(interim=False)
+
+    async def listen(self, frames, *, language, sentences):
+        seconds = sum([frame.seconds async for frame in frames])
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.05 if seconds >= 1.0 else 0)
+        yield Heard("", final=True)
+
+
 class Undecided(ScriptedSpeechToText):
     def __init__(self):
         super().__init__(interim="sometimes")
@@ -150,6 +161,7 @@ class Undecided(ScriptedSpeechToText):
         (Crashing, "raises nothing but VonadError: got IndexError"),
         (NoStreams, "streams is a whole number of at least 1: got 0"),
         (Talkative, "yields partial texts only where `interim` says so"),
+        (Unstoppable, "listen swallows its cancellation"),
         (Undecided, "interim is True or False: got 'sometimes'"),
     ],
     ids=lambda part: part.__name__ if isinstance(part, type) else "",

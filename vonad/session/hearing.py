@@ -97,8 +97,10 @@ class Hearing:
 
     @property
     def resting(self) -> bool:
-        """Whether they have been quiet for so long that they may have finished."""
-        return self.pausing and self._judged - self._speech_end >= self._rest
+        """Whether somebody who has spoken, if only before they were asked to, has been quiet for so long that they may
+        have finished."""
+        heard = self.spoke or self._doubtful
+        return heard and not self._in_speech and self._judged - self._speech_end >= self._rest
 
     def push(self, frame: Frame) -> EndpointReason | None:
         """Consume a 16 kHz frame; the reason when the turn ends with it."""

@@ -215,9 +215,10 @@ class Microphone:
         reason, rests = None, False
         if hearing is not None:
             reason = hearing.push(frame)
-            if reason is None and hearing.pausing:
-                self._consider(turn, hearing)
+            if reason is None:
                 rests = hearing.resting
+                if hearing.pausing:
+                    self._consider(turn, hearing)
         else:
             self._last_at = frame.at
         dialogue = floor.dialogue

@@ -48,6 +48,7 @@ async def cancelled(work: Coroutine[object, object, object], reached: asyncio.Ev
     try:
         await asyncio.wait({task, waits}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        finished = task.done()
         waits.cancel()
         task.cancel()
     await asyncio.wait({task, waits}, timeout=PATIENCE_S)
@@ -57,7 +58,8 @@ async def cancelled(work: Coroutine[object, object, object], reached: asyncio.Ev
         error is None or isinstance(error, VonadError),
         f"{words} lets a cancellation through: it became {type(error).__name__}: {error}",
     )
-    promise(task.cancelled() or error is not None or not reached.is_set(), f"{words} swallows its cancellation")
+    heeded = task.cancelled() or error is not None
+    promise(finished or heeded or not reached.is_set(), f"{words} swallows its cancellation")
 
 
 async def together(*works: Awaitable[object]) -> None:

@@ -26,13 +26,14 @@ def sounds() -> dict[str, list[Frame]]:
 
 
 class Microphone:
-    """Frames that arrive one by one; `ended` once the last has been taken, `waiting` while more would come."""
+    """Frames that arrive one by one; `ended`, and `over`, once the last is taken, `waiting` while more would come."""
 
     def __init__(self, frames: Iterable[Frame], *, endless: bool = False) -> None:
         self._frames = frames
         self._endless = endless
         self.ended = False
         self.waiting = asyncio.Event()
+        self.over = asyncio.Event()
 
     async def frames(self) -> AsyncIterator[Frame]:
         for frame in self._frames:
@@ -42,6 +43,7 @@ class Microphone:
             self.waiting.set()
             await asyncio.Event().wait()
         self.ended = True
+        self.over.set()
 
 
 async def check_speech_to_text(
@@ -75,6 +77,11 @@ async def check_speech_to_text(
         endless = Microphone(pieces(noise(0.3)), endless=True)
         work = _final(heard_by(endless), endless, "an utterance that is cancelled", interim=engine.interim)
         await cancelled(work, endless.waiting, f"{WHO}.listen")
+    if not engine.interim:  # that is how who goes on after a pause calls it off
+        async with nothing_left(f"{WHO}.listen that was cancelled while it made words of an utterance"):
+            whole = Microphone(pieces(noise(1.0)))
+            work = _final(heard_by(whole), whole, "an utterance that goes on", interim=False)
+            await cancelled(work, whole.over, f"{WHO}.listen")
     async with nothing_left(WHO):
         await listened(pieces(quiet(0.2)), "an utterance after one that was cancelled")
         works = [listened(pieces(noise(0.3)), "utterances at once") for _ in range(min(at_once, 3))]
