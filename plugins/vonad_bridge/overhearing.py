@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from vonad import Frame, Mailbox, Overheard, Sentences, SpeechToText, VonadError, closing
 from vonad_bridge.outlet import Outlet
+from vonad_bridge.recognition import stop_if_called_off
 from vonad_bridge.settings import Cascade
 
 WAITING = 500
@@ -20,6 +21,9 @@ PAUSE_S = 1.0
 
 MORE_S = 0.5
 """A recogniser that needs the whole sound is asked again when so much more was said: enough for a word."""
+
+STUMBLES = 2
+"""Failures in a row that may pass, of one that is asked so often."""
 
 
 class Overhearing:
@@ -39,6 +43,7 @@ class Overhearing:
         self._language = language
         self._sentences = sentences
         self._frames: Mailbox[Frame] = Mailbox(WAITING)
+        self._sound: deque[Frame] = deque(maxlen=WAITING)
 
     def make_way(self) -> None:
         """Somebody's turn needs the recogniser: what follows is overheard anew, once there is one again."""
@@ -72,6 +77,8 @@ class Overhearing:
         if name not in self._cascade.batch:
             async with self._cascade.host.engine("stt", name) as engine:
                 if engine.interim:
+                    if self._cascade.wanted[name]:
+                        raise VonadError("overload", f"a turn waits for stt engine {name}", retryable=True)
                     with self._lent(name):
                         await self._listen(engine, self._until_a_pause())
                     return
@@ -80,35 +87,43 @@ class Overhearing:
 
     async def _again_and_again(self, name: str) -> None:
         """By a recogniser that needs the whole sound: it hears all of it again whenever there is more."""
-        sound: deque[Frame] = deque(maxlen=WAITING)
-        more_s = 0.0
+        more_s, stumbles = 0.0, 0
         async with closing(self._until_a_pause()) as frames:
             async for frame in frames:
-                sound.append(frame)
                 more_s += frame.seconds
-                if more_s >= MORE_S:
+                if more_s >= MORE_S and not len(self._frames):  # one that is slow hears all there is at once
                     more_s = 0.0
-                    await self._hear(name, sound)
+                    stumbles = 0 if await self._hear(name, last=stumbles >= STUMBLES) else stumbles + 1
         if more_s:
-            await self._hear(name, sound)
+            await self._hear(name, last=True)
 
-    async def _hear(self, name: str, sound: deque[Frame]) -> None:
+    async def _hear(self, name: str, *, last: bool) -> bool:
+        """Whether it could be asked. One that is busy or stumbles hears this too when there is more.
+
+        last: another is to be asked then. Raises what it failed with.
+        """
         whole: Mailbox[Frame] = Mailbox(WAITING)
-        for frame in sound:
+        for frame in self._sound:
             whole.put(frame)
         whole.close()
         try:
             async with self._cascade.host.engine("stt", name) as engine:
+                if self._cascade.wanted[name]:
+                    return False
                 with self._lent(name):
                     await self._listen(engine, whole)
         except VonadError as error:
-            if error.code != "overload":  # else it hears this too when there is more
+            others = len(self._cascade.settings.stt) > 1
+            if last or not error.retryable or (others and error.code == "overload"):
                 raise
+            return False
+        return True
 
     async def _listen(self, engine: SpeechToText, frames: AsyncIterator[Frame]) -> None:
         heard = engine.listen(frames, language=self._language, sentences=self._sentences)
         async with closing(heard) as texts:
             async for text in texts:
+                stop_if_called_off()
                 if text.text:
                     self._out.overheard(Overheard(self._turn, text.text))
 
@@ -123,6 +138,9 @@ class Overhearing:
             eaves.remove(self)
 
     async def _until_a_pause(self) -> AsyncIterator[Frame]:
+        """What another recogniser has heard already comes again."""
+        for frame in tuple(self._sound):
+            yield frame
         while True:
             try:
                 async with self._cascade.host.clock.deadline(PAUSE_S):
@@ -130,4 +148,5 @@ class Overhearing:
             except TimeoutError:
                 self.over = True
                 return
+            self._sound.append(frame)
             yield frame

@@ -18,6 +18,9 @@ from vonad_bridge.settings import Cascade
 from vonad_bridge.tries import Tries
 from vonad_bridge.utterance import Utterance
 
+STUMBLES = 2
+"""Failures in a row at pauses, after which a recogniser is asked at the end only: its breaker is not to open before."""
+
 
 class Recognition:
     """Words of one turn, in one language."""
@@ -28,6 +31,7 @@ class Recognition:
         self._turn = turn
         self._language = language
         self._sentences = sentences
+        self._stumbles = 0
 
     async def listen(self, utterance: Utterance) -> None:
         """By the first recogniser that understands it: the next ones hear the same sound again."""
@@ -40,6 +44,7 @@ class Recognition:
                     return
                 last = None
             except VonadError as error:
+                stop_if_called_off()
                 if utterance.closed and not waited_for:
                     waited_for = True
                     tries.begin()  # nobody has waited until the end of the sound
@@ -77,7 +82,7 @@ class Recognition:
         house still waits whether they go on. If they do not, the words are there when the turn ends.
         """
         while True:
-            while not (utterance.quiet or utterance.closed):
+            while not (utterance.closed or (utterance.quiet and self._stumbles < STUMBLES)):
                 await utterance.change()
             pauses = utterance.pauses
             text = await self._words(name, utterance)
@@ -100,13 +105,17 @@ class Recognition:
             async with asyncio.timeout(None) as until:
                 utterance.went_on = lambda: until.reschedule(loop.time())
                 text = await self._whole(name, utterance)
+                self._stumbles = 0
         except (TimeoutError, VonadError) as error:
-            if finished:
+            busy = isinstance(error, VonadError) and error.code == "overload"
+            if finished or (utterance.closed and not (busy or until.expired())):
                 raise
             if not until.expired():
+                self._stumbles += not busy
                 self._cascade.host.log.debug("stt engine %s has no words at a pause: %s", name, error)
         finally:
             utterance.went_on = None
+        stop_if_called_off()
         return None if until.expired() else text
 
     async def _whole(self, name: str, utterance: Utterance) -> str:
@@ -117,7 +126,7 @@ class Recognition:
             async with closing(heard) as texts:
                 async for text in texts:
                     if text.final:
-                        _stop_if_called_off()
+                        stop_if_called_off()
                         return text.text
         return ""
 
@@ -128,26 +137,32 @@ class Recognition:
     @asynccontextmanager
     async def _taken(self, name: str) -> AsyncIterator[SpeechToText]:
         """A recogniser for somebody's turn: if all its streams are busy, one that only overhears has to go."""
-        eaves = self._cascade.eaves.get(name)
+        eaves, wanted = self._cascade.eaves.get(name), self._cascade.wanted
         lease = self._cascade.host.engine("stt", name)
-        if not eaves:
-            async with lease as engine:
-                yield engine
-            return
-        timer = self._cascade.host.clock.call_later(0.0, lambda: eaves[0].make_way() if eaves else None)
+        timer = None
+        if eaves:
+            timer = self._cascade.host.clock.call_later(0.0, lambda: eaves[0].make_way() if eaves else None)
+        wanted[name] += 1
+        waits = True
         try:
             async with lease as engine:
-                timer.cancel()
+                waits = False
+                wanted[name] -= 1
+                if timer is not None:
+                    timer.cancel()
                 yield engine
         finally:
-            timer.cancel()
+            if waits:
+                wanted[name] -= 1
+                if timer is not None:
+                    timer.cancel()
 
     def _tell(self, message: str) -> None:
         self._out.push(Diagnostic(self._turn, message, retrying=True))
 
 
-def _stop_if_called_off() -> None:
-    """An engine may swallow that; what is done for a turn that is over would wait for ever."""
+def stop_if_called_off() -> None:
+    """An engine may swallow that, or make an error of it; what is done for a turn that is over would wait for ever."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

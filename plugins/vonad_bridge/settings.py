@@ -1,5 +1,6 @@
 """What can be set of the bridge, and what a dialogue is made of."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -57,9 +58,11 @@ class Cascade:
 
     eaves: who is only overheard just now, by recogniser, the longest first.
     batch: recognisers that tell no words before the sound is over.
+    wanted: how many turns wait for a recogniser: whoever is only overheard has it after them.
     """
 
     host: Host
     settings: Settings
     eaves: dict[str, list[Eavesdropping]] = field(default_factory=dict)
     batch: set[str] = field(default_factory=set)
+    wanted: Counter[str] = field(default_factory=Counter)

@@ -1,9 +1,12 @@
 """What somebody says while a reply plays."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
-from tests.plugins.bridge_house import DOWN, Batch, Brain, Ear, Talk, talk
+import pytest
+
+from tests.plugins.bridge_house import DOWN, PASSING, Batch, Brain, Ear, Talk, talk
 from vonad import Brief, Dialogue, Reply, ReplyDone, Sentence, Sentences, SkillSentences, Transcript
 from vonad.testing import settle, speech
 
@@ -237,3 +240,70 @@ async def test_a_turn_takes_it_from_whom_it_only_overhears(tmp_path: Path) -> No
         assert (engine.left, engine.sounds) == (1, [0.5, 0.3])
         engine.more.release()
         assert await anext(aiter(other.replies())) == Transcript(1, "0.3 s", final=True)
+
+
+async def test_one_that_is_slower_than_they_speak_hears_all_there_is_at_once(tmp_path: Path) -> None:
+    engine = Batch()
+    engine.more = asyncio.Semaphore(0)
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await overhear(story, *[0.5] * 6)
+        engine.more.release()
+        await settle()
+    assert engine.sounds == [0.5, 3.0]
+
+
+@pytest.mark.parametrize("why", ["busy", "down"])
+async def test_another_recogniser_hears_what_one_that_needs_the_whole_sound_could_not(tmp_path: Path, why: str) -> None:
+    engine, ear = Batch(), Ear("stop")
+    engine.failures = [DOWN] if why == "down" else []
+    async with talk(tmp_path, stt={"batch": engine, "ear": ear}) as story, contextlib.AsyncExitStack() as held:
+        if why == "busy":
+            await held.enter_async_context(story.host.engine("stt", "batch"))
+        await story.begin()
+        await overhear(story, 0.3, 0.3)
+        await story.clock.advance(1.1)
+        assert ear.seconds == pytest.approx(0.6)
+        assert story.overheard()
+
+
+async def test_a_stumble_in_passing_does_not_make_it_deaf(tmp_path: Path) -> None:
+    engine = Batch()
+    engine.failures = [PASSING]
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        await overhear(story, 0.5, 0.5)
+        assert story.overheard() == ["1.0 s"]
+
+
+@pytest.mark.parametrize("first", ["overheard", "turn"])
+async def test_a_turn_has_it_before_all_who_are_only_overheard(tmp_path: Path, first: str) -> None:
+    engine = Batch()
+    engine.more = asyncio.Semaphore(0)
+    rooms = [Brief(session_id=name, satellite=name, language="en", aloud=True) for name in ("bath", "hall")]
+    async with (
+        talk(tmp_path, stt={"batch": engine}) as story,
+        story.bridge.open(rooms[0]) as other,
+        story.bridge.open(rooms[1]) as turn,
+    ):
+        for dialogue in (story.dialogue, other, turn):
+            await dialogue.begin(1, sentences=Sentences(), history=())
+        if first == "overheard":
+            await overhear(story, 0.5)
+        else:
+            await story.dialogue.hear(speech(0.5))
+            await story.dialogue.commit()
+        await settle()
+        await other.overhear(speech(0.6))
+        await settle()
+        assert engine.sounds == [0.5]
+        await turn.hear(speech(0.3))
+        await turn.commit()
+        await settle()
+        await story.clock.advance(0.1)
+        if first == "turn":
+            engine.more.release()
+        await settle()
+        assert engine.sounds == [0.5, 0.3]
+        engine.more.release()
+        assert await anext(aiter(turn.replies())) == Transcript(1, "0.3 s", final=True)

@@ -247,8 +247,20 @@ class Stubborn(Batch):
         yield Heard(f"{seconds} s", final=True)
 
 
-async def test_a_dialogue_ends_though_its_engine_finishes_what_was_called_off(tmp_path: Path) -> None:
-    engine = Stubborn()
+class Silent(Batch):
+    """Ends without a word when it is called off."""
+
+    async def listen(
+        self, frames: AsyncIterator[Frame], *, language: str, sentences: Sentences
+    ) -> AsyncIterator[Heard]:
+        with contextlib.suppress(asyncio.CancelledError):
+            async for heard in super().listen(frames, language=language, sentences=sentences):
+                yield heard
+
+
+@pytest.mark.parametrize("kind", [Stubborn, Complaining, Silent])
+async def test_a_dialogue_ends_whatever_its_engine_makes_of_being_called_off(tmp_path: Path, kind: type[Batch]) -> None:
+    engine = kind()
     engine.more = asyncio.Semaphore(0)
     async with talk(tmp_path, stt={"batch": engine}) as story:
         await story.begin()
@@ -258,6 +270,35 @@ async def test_a_dialogue_ends_though_its_engine_finishes_what_was_called_off(tm
         await settle()
         assert not [task for task in asyncio.all_tasks() if "listens" in task.get_name()]
         assert story.said == []
+
+
+async def test_one_that_is_lost_when_they_have_finished_is_not_asked_twice_before_the_next(tmp_path: Path) -> None:
+    first, second = Batch(), Batch("hello")
+    first.more = asyncio.Semaphore(0)
+    first.failures = [DOWN]
+    async with talk(tmp_path, stt={"first": first, "second": second}) as story:
+        await story.begin()
+        await speak(story, 0.9)
+        await pause(story)
+        await commit(story)
+        first.more.release()
+        await settle()
+        assert story.finals() == ["hello"]
+        assert first.sounds == [1.0]
+
+
+async def test_one_that_fails_again_and_again_at_pauses_is_asked_at_the_end_only(tmp_path: Path) -> None:
+    engine = Batch()
+    engine.failures = [PASSING] * 2
+    async with talk(tmp_path, stt={"batch": engine}) as story:
+        await story.begin()
+        for _ in range(5):
+            await speak(story, 0.4)
+            await pause(story)
+        assert len(engine.sounds) == 2
+        await commit(story)
+        assert story.finals() == ["2.5 s"]
+        assert story.host.breakers["batch"].state == "closed"
 
 
 async def test_what_it_makes_of_a_pause_that_is_over_is_not_believed(tmp_path: Path) -> None:
