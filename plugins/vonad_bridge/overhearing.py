@@ -1,4 +1,4 @@
-"""Overhearing: what somebody says while a reply is made or plays, heard once, as it comes, and never kept."""
+"""Overhearing: what somebody says while a reply is made or plays, heard as it comes, and forgotten at a pause."""
 
 import asyncio
 from collections import deque
@@ -9,6 +9,7 @@ from vonad import Frame, Mailbox, Overheard, Sentences, SpeechToText, VonadError
 from vonad_bridge.outlet import Outlet
 from vonad_bridge.recognition import stop_if_called_off
 from vonad_bridge.settings import Cascade
+from vonad_bridge.utterance import whole
 
 WAITING = 500
 """Frames that wait to be overheard: 10 s; a recogniser slower than that misses the oldest."""
@@ -102,16 +103,12 @@ class Overhearing:
 
         last: another is to be asked then. Raises what it failed with.
         """
-        whole: Mailbox[Frame] = Mailbox(WAITING)
-        for frame in self._sound:
-            whole.put(frame)
-        whole.close()
         try:
             async with self._cascade.host.engine("stt", name) as engine:
                 if self._cascade.wanted[name]:
                     return False
                 with self._lent(name):
-                    await self._listen(engine, whole)
+                    await self._listen(engine, whole(self._sound))
         except VonadError as error:
             others = len(self._cascade.settings.stt) > 1
             if last or not error.retryable or (others and error.code == "overload"):

@@ -1,7 +1,7 @@
 """The utterance: what the user says in one turn, kept so that it can be heard again, and where they paused in it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from vonad import Frame, Mailbox
 
@@ -63,23 +63,29 @@ class Utterance:
 
     def frames(self) -> AsyncIterator[Frame]:
         """All frames from the first to the last, for one recogniser; the one before gets no more of them."""
-        reader = self._reader = self._so_far()
+        reader = self._reader = _filled(self._frames)
         if self.closed:
             reader.close()
         return reader
 
     def sound(self) -> AsyncIterator[Frame]:
         """The frames so far, as if they were all."""
-        reader = self._so_far()
-        reader.close()
-        return reader
-
-    def _so_far(self) -> Mailbox[Frame]:
-        reader: Mailbox[Frame] = Mailbox(LONGEST)
-        for frame in self._frames:
-            reader.put(frame)
-        return reader
+        return whole(self._frames)
 
     def _tell(self) -> None:
         if self._change is not None and not self._change.done():
             self._change.set_result(None)
+
+
+def whole(sound: Iterable[Frame]) -> AsyncIterator[Frame]:
+    """These frames, and no more, for one recogniser."""
+    reader = _filled(sound)
+    reader.close()
+    return reader
+
+
+def _filled(sound: Iterable[Frame]) -> Mailbox[Frame]:
+    reader: Mailbox[Frame] = Mailbox(LONGEST)
+    for frame in sound:
+        reader.put(frame)
+    return reader

@@ -80,7 +80,7 @@ class Tutor(TextToSpeech):
         self.asked: list[str] = []
 
     def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
-        raise NotImplementedError
+        raise AssertionError("nobody asks this voice to speak: it is asked how words are pronounced")
 
     async def phonemes(self, text: str, *, language: str) -> str:
         self.asked.append(text)
@@ -91,7 +91,7 @@ class Mute(TextToSpeech):
     """Cannot tell how anything is pronounced, as most engines."""
 
     def speak(self, text: str, *, language: str, style: Style) -> AsyncIterator[Frame]:
-        raise NotImplementedError
+        raise AssertionError("nobody asks this voice to speak: it is asked how words are pronounced")
 
 
 @pytest.fixture
