@@ -76,9 +76,8 @@ class NullLine(Line):
         """20 ms are captured, now or when they should have been."""
         self.captured.put(Frame(np.frombuffer(PCM, np.int16), RATE, now() if at is None else at))
 
-    async def frames(self) -> AsyncIterator[Frame]:
-        async for frame in self.captured:
-            yield frame
+    def frames(self) -> AsyncIterator[Frame]:
+        return self.captured
 
     async def play(self, frame: Frame) -> None:
         at = now()

@@ -11,6 +11,8 @@ from vonad.errors import VonadError
 Samples = npt.NDArray[np.int16]
 """int16, shape (n,), mono."""
 
+_INT16 = np.dtype(np.int16)
+
 CAPTURE_RATE = 16_000
 """Hz at which captured sound reaches sessions and engines."""
 
@@ -33,17 +35,18 @@ class Frame:
     filler: bool = False
 
     def __post_init__(self) -> None:
-        if self.samples.dtype != np.int16 or self.samples.ndim != 1:
+        samples = self.samples
+        if samples.dtype != _INT16 or samples.ndim != 1:
             raise VonadError(
                 "unsupported_audio_format",
-                f"a frame holds int16 mono samples, shape (n,): got {self.samples.dtype} {self.samples.shape}",
+                f"a frame holds int16 mono samples, shape (n,): got {samples.dtype} {samples.shape}",
                 op="frame",
             )
         if self.rate <= 0:
             raise VonadError(
                 "unsupported_audio_format", f"a frame's rate is in Hz above 0: got {self.rate}", op="frame"
             )
-        self.samples.flags.writeable = False
+        samples.setflags(write=False)
 
     @property
     def seconds(self) -> float:

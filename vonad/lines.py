@@ -179,19 +179,45 @@ class Lines:
         self._bus.publish(Event("backend.health", {"name": part.label, "ok": False, "detail": why}))
 
     async def _serve_line(self, part: Part, line: Line, group: asyncio.TaskGroup) -> None:
-        """The spawn boundary of a line."""
+        """The spawn boundary of a line. In one piece: every frame that is captured passes through here."""
         try:
-            await self._connected(part, line, group)
+            satellite = self._taken_in(part, line)
+            if satellite is None:
+                return
+            name, reason = satellite.id, "it went away"
+            own = [
+                group.create_task(satellite.wake_words.run(), name=f"wake words of {name}"),
+                group.create_task(self._device_wakes(line), name=f"wakes of {name}"),
+            ]
+            try:
+                self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
+                log.info("satellite %s is online", name)
+                self._came(name)
+                await asyncio.sleep(0)  # the wake words come first: a line may bring much sound at once
+                await satellite.ear.run()
+            except VonadError as error:
+                reason = error.message
+            except Exception as error:  # a defect of the transport's
+                log.exception("satellite %s failed", name)
+                reason = f"{type(error).__name__}: {error}"
+            finally:
+                for task in own:
+                    task.cancel()
+                del self._satellites[name]
+                if satellite.session is not None:
+                    satellite.session.close("transport_closed")
+                self._bus.publish(Event("satellite.offline", {"reason": reason}, name))
+                log.info("satellite %s is offline: %s", name, reason)
         except Exception:  # a defect of the transport's costs its line, not the house
             log.exception("%s: a line failed", part.label)
 
-    async def _connected(self, part: Part, line: Line, group: asyncio.TaskGroup) -> None:
-        """Nothing is awaited before its name is taken: of two that come at once, one is turned away."""
+    def _taken_in(self, part: Part, line: Line) -> Satellite | None:
+        """It has its name from here on; of two that come at once, one is turned away."""
         name = line.satellite
         if not SATELLITE_ID.fullmatch(name) or name in self._satellites:
             why = "is connected already" if name in self._satellites else "is no id: a-z 0-9 _ -, at most 64"
             log.error("%s: satellite %r was turned away: it %s", part.label, name, why)
-            return
+            return None
         ear = Ear(
             line,
             pre_roll_s=self._settings.session.pre_roll_s,
@@ -203,30 +229,7 @@ class Lines:
         )
         satellite = Satellite(name, part.name, line, ear, wake_words, WakeMachine(self._clock))
         self._satellites[name] = satellite
-        own = [
-            group.create_task(wake_words.run(), name=f"wake words of {name}"),
-            group.create_task(self._device_wakes(line), name=f"wakes of {name}"),
-        ]
-        reason = "it went away"
-        try:
-            self._bus.publish(Event("satellite.online", {"transport": part.name}, name))
-            log.info("satellite %s is online", name)
-            self._came(name)
-            await asyncio.sleep(0)  # the wake words come first: a line may bring much sound at once
-            await ear.run()
-        except VonadError as error:
-            reason = error.message
-        except Exception as error:  # a defect of the transport's
-            log.exception("satellite %s failed", name)
-            reason = f"{type(error).__name__}: {error}"
-        finally:
-            for task in own:
-                task.cancel()
-            del self._satellites[name]
-            if satellite.session is not None:
-                satellite.session.close("transport_closed")
-            self._bus.publish(Event("satellite.offline", {"reason": reason}, name))
-            log.info("satellite %s is offline: %s", name, reason)
+        return satellite
 
     def _engine_health(self, engine: str, why: str) -> None:
         self._bus.publish(Event("backend.health", {"name": f"[engines.{engine}]", "ok": not why, "detail": why}))

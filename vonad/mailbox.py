@@ -29,6 +29,7 @@ class Mailbox(Generic[T]):
         self._keep = keep
         self._items: deque[T] = deque()
         self._closed = False
+        self._error: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
         self._room: asyncio.Event | None = None
 
@@ -62,9 +63,10 @@ class Mailbox(Generic[T]):
             await self._room.wait()
         return self.put(item)
 
-    def close(self) -> None:
-        """Nothing more comes; the reader ends once it has read what waits."""
-        self._closed = True
+    def close(self, error: Exception | None = None) -> None:
+        """Nothing more comes: the reader ends, or raises the error, once it has read what waits. The first counts."""
+        if not self._closed:
+            self._closed, self._error = True, error
         self._wake()
         if self._room is not None:
             self._room.set()
@@ -81,7 +83,7 @@ class Mailbox(Generic[T]):
         items = self._items
         while not items:
             if self._closed:
-                raise StopAsyncIteration
+                raise self._error or StopAsyncIteration
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 await self._reader

@@ -56,26 +56,23 @@ class Recognition:
             await self._out.put(Transcript(self._turn, "", final=True))
 
     async def _understood(self, name: str, utterance: Utterance) -> bool:
+        """By this recogniser: one that tells words while they are spoken hears every frame as it comes."""
         if name in self._cascade.batch:
             return await self._at_pauses(name, utterance)
         async with self._taken(name) as engine:
             if engine.interim:
-                return await self._meanwhile(engine, utterance)
+                heard = engine.listen(utterance.frames(), language=self._language, sentences=self._sentences)
+                async with closing(heard) as texts:
+                    async for text in texts:
+                        if not text.final:
+                            await self._out.put(Transcript(self._turn, text.text))
+                        elif text.text:
+                            await self._final(text.text, utterance)
+                            await self._cascade.host.clock.lull()  # the engine can be given back later, the user waits
+                            return True
+                return False
         self._cascade.batch.add(name)
         return await self._at_pauses(name, utterance)
-
-    async def _meanwhile(self, engine: SpeechToText, utterance: Utterance) -> bool:
-        """By a recogniser that tells words while they are spoken."""
-        heard = engine.listen(utterance.frames(), language=self._language, sentences=self._sentences)
-        async with closing(heard) as texts:
-            async for text in texts:
-                if not text.final:
-                    await self._out.put(Transcript(self._turn, text.text))
-                elif text.text:
-                    await self._final(text.text, utterance)
-                    await self._cascade.host.clock.lull()  # the engine can be given back later, the user waits
-                    return True
-        return False
 
     async def _at_pauses(self, name: str, utterance: Utterance) -> bool:
         """By a recogniser that knows words only when the sound is over: it is asked whenever the user pauses, while the

@@ -1,9 +1,9 @@
 """The utterance: what the user says in one turn, kept so that it can be heard again, and where they paused in it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-from vonad import Frame, Mailbox
+from vonad import Frame
 
 LONGEST = 4_000
 """Frames of one utterance: 80 s of 20 ms, more than a turn may last."""
@@ -24,16 +24,14 @@ class Utterance:
         self.pauses = 0
         self.went_on: Callable[[], None] | None = None
         self._frames: list[Frame] = []
-        self._reader: Mailbox[Frame] | None = None
+        self._reader = Sound(self._frames)
         self._change: asyncio.Future[None] | None = None
 
     def put(self, frame: Frame) -> None:
         """A frame more; beyond LONGEST it is not kept."""
-        if self.closed or len(self._frames) >= LONGEST:
-            return
-        self._frames.append(frame)
-        if self._reader is not None:
-            self._reader.put(frame)
+        if len(self._frames) < LONGEST and not self.closed:
+            self._frames.append(frame)
+            self._reader.wake()
 
     def pause(self, *, on: bool) -> None:
         """The user has paused, or goes on."""
@@ -49,8 +47,7 @@ class Utterance:
     def close(self) -> None:
         """The user has finished."""
         self.closed = True
-        if self._reader is not None:
-            self._reader.close()
+        self._reader.close()
         self._tell()
 
     async def change(self) -> None:
@@ -63,7 +60,8 @@ class Utterance:
 
     def frames(self) -> AsyncIterator[Frame]:
         """All frames from the first to the last, for one recogniser; the one before gets no more of them."""
-        reader = self._reader = _filled(self._frames)
+        self._reader.close()
+        reader = self._reader = Sound(self._frames)
         if self.closed:
             reader.close()
         return reader
@@ -77,15 +75,46 @@ class Utterance:
             self._change.set_result(None)
 
 
-def whole(sound: Iterable[Frame]) -> AsyncIterator[Frame]:
+class Sound:
+    """Frames for one recogniser, from the first one on, while more are added to them."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self._frames = frames
+        self._next = 0
+        self._end: int | None = None
+        self._waiting: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """There are more, or there will be none."""
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def close(self) -> None:
+        """Those that are there now are all."""
+        if self._end is None:
+            self._end = len(self._frames)
+            self.wake()
+
+    async def __anext__(self) -> Frame:
+        frames, number = self._frames, self._next
+        while number == (len(frames) if self._end is None else self._end):
+            if self._end is not None:
+                raise StopAsyncIteration
+            self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+        self._next = number + 1
+        return frames[number]
+
+    def __aiter__(self) -> AsyncIterator[Frame]:
+        return self
+
+
+def whole(frames: Iterable[Frame]) -> AsyncIterator[Frame]:
     """These frames, and no more, for one recogniser."""
-    reader = _filled(sound)
-    reader.close()
-    return reader
-
-
-def _filled(sound: Iterable[Frame]) -> Mailbox[Frame]:
-    reader: Mailbox[Frame] = Mailbox(LONGEST)
-    for frame in sound:
-        reader.put(frame)
-    return reader
+    sound = Sound(tuple(frames))
+    sound.close()
+    return sound

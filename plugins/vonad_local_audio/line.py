@@ -46,11 +46,8 @@ class LocalLine(Line):
         self._clock = clock
         self._error: DeviceError | None = None
 
-    async def frames(self) -> AsyncIterator[Frame]:
-        async for frame in self.microphone.frames():
-            yield frame
-        if self._error is not None:
-            raise VonadError("transport_recv_failed", str(self._error), op="local_audio.capture", retryable=True)
+    def frames(self) -> AsyncIterator[Frame]:
+        return self.microphone.frames()
 
     async def play(self, frame: Frame) -> None:
         if frame.rate != self.speaker.rate:
@@ -90,6 +87,7 @@ class LocalLine(Line):
 
     def close(self, error: DeviceError | None = None) -> None:
         """End the frames, with an error unless it is closed in good order."""
-        self._error = self._error or error
-        self.microphone.close()
+        self._error = error = self._error or error
+        lost = VonadError("transport_recv_failed", str(error), op="local_audio.capture", retryable=True)
+        self.microphone.close(lost if error is not None else None)
         self.speaker.close(str(self._error or "the sound device was closed"))

@@ -31,11 +31,12 @@ class Microphone:
         return self._frames.dropped
 
     def frames(self) -> AsyncIterator[Frame]:
-        """Until it is closed."""
+        """Until it is closed; raises what it is closed with."""
         return self._frames
 
-    def close(self) -> None:
-        self._frames.close()
+    def close(self, error: Exception | None = None) -> None:
+        """Nothing more comes."""
+        self._frames.close(error)
 
     def _received(self, kind: int, body: bytes) -> None:
         if kind != child.SOUND:

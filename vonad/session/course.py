@@ -1,6 +1,6 @@
 """The course of a session: from what it opened for to listening, to answering, and on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 
 from vonad.backend import Brief
@@ -15,7 +15,7 @@ from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.handover import Handover
 from vonad.session.interruption import ANSWERING, Interruption
 from vonad.session.machine import Change, State, Trigger
-from vonad.session.microphone import Microphone
+from vonad.session.microphone import Microphone, unheard
 from vonad.session.mouth import Mouth
 from vonad.session.overlap import Overlap
 from vonad.session.own_turns import OwnTurns
@@ -177,16 +177,17 @@ class Course:
         self.mouth.cue("wake", turn)
         self.fallback.rest()
 
-    async def hear(self, frame: Frame) -> None:
+    def hear(self, frame: Frame) -> Awaitable[None]:
         """A captured frame that is wanted."""
         if self.mouth.chime.overheard:
-            return
-        if self.resumption.keeping:
-            self.resumption.keep(frame)
-        elif self._floor.machine.state is State.LISTENING:
-            await self.microphone.hear(frame)
-        else:
-            await self.barge_in.hear(frame)
+            return unheard()
+        listening = self._floor.machine.state is State.LISTENING
+        if listening and self.resumption.missed is None:
+            return self.microphone.hear(frame)
+        if not self.resumption.keeping:
+            return self.barge_in.hear(frame)
+        self.resumption.keep(frame)
+        return unheard()
 
     @property
     def attentive(self) -> bool:

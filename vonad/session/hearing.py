@@ -1,6 +1,7 @@
 """Hearing: tells when the user's turn is over, from the voice activity in it. Timers count samples, not seconds."""
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Literal
 
@@ -58,22 +59,23 @@ BLOCK = 160
 class Hearing:
     """One turn's ear. Push every captured frame; it answers with the reason once the turn is over.
 
-    sound:         the last frames; all of them if `keeps`.
-    spoke:         whether there has been speech.
-    speech_end_at: monotonic capture time of the end of the last speech.
+    sound:     the last frames; all of them if `keeps`.
+    in_speech: whether somebody speaks just now.
+    spoke:     whether there has been speech.
     """
 
     def __init__(self, activity: VoiceActivity, window: int, endpointing: Endpointing, *, keeps: bool = False) -> None:
         self.sound: deque[Frame] = deque(maxlen=None if keeps else REMEMBERED)
-        self.spoke = False
-        self.speech_end_at = 0.0
+        self.in_speech = self.spoke = False
         self._activity = activity
         self._window = window
         self._pushed = 0
         self._judged = 0
-        self._in_speech = self._doubtful = False
+        self._doubtful = False
         self._run = 0
         self._speech_end = 0
+        self._ended_in: Frame | None = None
+        self._ended_from = 0
         self._verdict: Verdict | None = None
         self._worded = 0
         self._changed = 0
@@ -86,6 +88,12 @@ class Hearing:
         self._partial = max(self._silence, round(endpointing.partial_s * CAPTURE_RATE))
 
     @property
+    def speech_end_at(self) -> float:
+        """Monotonic capture time of the end of the last speech; 0.0 before there is any."""
+        frame = self._ended_in
+        return 0.0 if frame is None else frame.at + (self._speech_end - self._ended_from) / CAPTURE_RATE
+
+    @property
     def current(self) -> bool:
         """Whether the words told last are about all that was said, as far as can be known."""
         return self._verdict is not None and self._speech_end - self._worded <= TAIL_S * CAPTURE_RATE
@@ -93,32 +101,28 @@ class Hearing:
     @property
     def pausing(self) -> bool:
         """Whether somebody has spoken, and is quiet now."""
-        return self.spoke and not self._in_speech and self._judged - self._speech_end >= PAUSE_S * CAPTURE_RATE
+        return self.spoke and not self.in_speech and self._judged - self._speech_end >= PAUSE_S * CAPTURE_RATE
 
     @property
     def resting(self) -> bool:
         """Whether somebody who has spoken, if only before they were asked to, has been quiet for so long that they may
         have finished."""
         heard = self.spoke or self._doubtful
-        return heard and not self._in_speech and self._judged - self._speech_end >= self._rest
+        return heard and not self.in_speech and self._judged - self._speech_end >= self._rest
 
     def push(self, frame: Frame) -> EndpointReason | None:
         """Consume a 16 kHz frame; the reason when the turn ends with it."""
-        self.sound.append(frame)
-        self._pushed += len(frame.samples)
-        for probability in self._activity.push(frame.samples):
+        for probability in self._windows(frame):
             self._judged += self._window
             self._count(probability, frame)
             reason = self.over()
             if reason is not None:
                 return reason
-        return self.over() if self.pausing else None
+        return self.over() if not self.in_speech and self.pausing else None
 
     def past(self, frame: Frame) -> None:
         """Consume a 16 kHz frame that ends nothing: somebody is known to have spoken on behind it."""
-        self.sound.append(frame)
-        self._pushed += len(frame.samples)
-        for probability in self._activity.push(frame.samples):
+        for probability in self._windows(frame):
             self._judged += self._window
             self._count(probability, frame)
 
@@ -126,7 +130,7 @@ class Hearing:
         """What was heard so far was captured before anybody was asked to speak: speech that is over is believed to be
         meant once there are words in it, and nobody has been quiet until now."""
         self._no_speech += self._judged
-        if self.spoke and not self._in_speech:
+        if self.spoke and not self.in_speech:
             self.spoke, self._doubtful = False, True
 
     def told(self, verdict: Verdict | None, *, again: bool = False) -> None:
@@ -140,7 +144,7 @@ class Hearing:
 
     def over(self) -> EndpointReason | None:
         """Why the turn is over; None: it goes on."""
-        if self.spoke and not self._in_speech:
+        if self.spoke and not self.in_speech:
             quiet = self._judged - self._speech_end
             if quiet >= self._partial or (quiet >= self._silence and not self._midway and self._settled):
                 return "silence"
@@ -165,25 +169,32 @@ class Hearing:
     def _settled(self) -> bool:
         return self._pushed - self._changed >= SETTLED_S * CAPTURE_RATE
 
+    def _windows(self, frame: Frame) -> Sequence[float]:
+        self.sound.append(frame)
+        samples = frame.samples
+        self._pushed += len(samples)
+        return self._activity.push(samples)
+
     def _count(self, probability: float, frame: Frame) -> None:
-        needed = SPEECH_OFF if self._in_speech else SPEECH_ON
-        if self._whole:
+        """In one piece: this is done for every window of every frame."""
+        needed = SPEECH_OFF if self.in_speech else SPEECH_ON
+        if self._verdict == "complete" and self.current:
             needed = WAVERING
         if probability >= needed:
-            self._in_speech = True
+            self.in_speech = True
             self._run += self._window
-            if self.spoke or self._run >= SHORTEST_SPEECH_S * CAPTURE_RATE:
-                self.spoke = True
-                self._ends(self._judged, frame)
-            return
-        if self._in_speech and self.spoke and self._run:
-            self._ends(self._judged - self._trailing(), frame)
-        self._in_speech = False
-        self._run = 0
-
-    def _ends(self, sample: int, frame: Frame) -> None:
-        self._speech_end = sample
-        self.speech_end_at = frame.at + (sample - self._pushed + len(frame.samples)) / CAPTURE_RATE
+            if not self.spoke and self._run < SHORTEST_SPEECH_S * CAPTURE_RATE:
+                return
+            self.spoke = True
+            end = self._judged
+        else:
+            ended = self.in_speech and self.spoke and self._run
+            self.in_speech, self._run = False, 0
+            if not ended:
+                return
+            end = self._judged - self._trailing()
+        self._speech_end = end
+        self._ended_in, self._ended_from = frame, self._pushed - len(frame.samples)
 
     def _trailing(self) -> int:
         """Samples up to the last one judged that only the detector still took for speech."""

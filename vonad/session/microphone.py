@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from vonad.engine import TurnDetector, VoiceActivityDetector
 from vonad.errors import VonadError
@@ -136,18 +136,18 @@ class Microphone:
         self._began = False
         self._floor.drop_timer("frames")
 
-    async def hear(self, frame: Frame) -> None:
+    def hear(self, frame: Frame) -> Awaitable[None]:
         """A captured frame, 16 kHz."""
         floor = self._floor
         turn = floor.turn
         if turn is None or floor.machine.state is not State.LISTENING:
-            return
+            return unheard()
         if self._kept:
             self._keep(frame)
-        if self._early is not None:
-            self._early.append(frame)
-        else:
-            await self._hear(turn, frame)
+        if self._early is None:
+            return self._hear(turn, frame)
+        self._early.append(frame)
+        return unheard()
 
     def partial(self, text: str) -> None:
         """The words of the open turn so far; told again, they still stand."""
@@ -215,7 +215,7 @@ class Microphone:
         reason, rests = None, False
         if hearing is not None:
             reason = hearing.push(frame)
-            if reason is None:
+            if reason is None and not hearing.in_speech:
                 rests = hearing.resting
                 if hearing.pausing:
                     self._consider(turn, hearing)
@@ -295,3 +295,7 @@ class Microphone:
             self.end(turn, "max_length")
         else:
             self._watch(turn)
+
+
+async def unheard() -> None:
+    """Nothing comes of a frame now."""

@@ -19,8 +19,8 @@ class Resumption:
 
     again:     told when the turn goes on, though the next backend may have been lost before it did.
     overtaken: asked once the next backend has been told of the turn: whether a wake has taken its place meanwhile.
+    missed:    what was captured while nobody could hear it; None: nothing is kept, and what is captured can be heard.
     replayed:  whether it has been told of it, and the microphone is not open again yet.
-    keeping:   what is captured belongs here, and not yet to the microphone.
     """
 
     def __init__(self, floor: Floor, microphone: Microphone, answer: Answer) -> None:
@@ -30,12 +30,12 @@ class Resumption:
         self.again: Callable[[], object] = lambda: None
         self.overtaken: Callable[[Turn], bool] = lambda turn: False
         self.replayed = False
-        self._missed: deque[Frame] | None = None
+        self.missed: deque[Frame] | None = None
 
     @property
     def keeping(self) -> bool:
         """Whether frames are to be kept rather than heard."""
-        return self._missed is not None or self._floor.machine.state is State.FALLING_BACK
+        return self.missed is not None or self._floor.machine.state is State.FALLING_BACK
 
     @property
     def wanted(self) -> bool:
@@ -46,13 +46,13 @@ class Resumption:
 
     def keep(self, frame: Frame) -> None:
         """Captured while nobody could hear it."""
-        if self._missed is None:
-            self._missed = deque(maxlen=EARLY)
-        self._missed.append(frame)
+        if self.missed is None:
+            self.missed = deque(maxlen=EARLY)
+        self.missed.append(frame)
 
     def forget(self) -> None:
         """It is of no use any more."""
-        self._missed = None
+        self.missed = None
 
     def begin(self, turn: Turn, came_from: State) -> None:
         """Another backend is there: go on with this turn, from where it was."""
@@ -78,8 +78,8 @@ class Resumption:
                 return
             self._microphone.resume()
             floor.machine.fire(Trigger.BOUND, State.LISTENING)
-            while self._missed and floor.turn is turn and floor.machine.state is State.LISTENING:
-                await self._microphone.hear(self._missed.popleft())
+            while self.missed and floor.turn is turn and floor.machine.state is State.LISTENING:
+                await self._microphone.hear(self.missed.popleft())
             self.again()
         finally:
             self.replayed = False

@@ -41,6 +41,7 @@ class Session:
     run:    its whole life; returns when it is closed, and raises nothing but cancellation.
     opened: set once the first state after connecting is reached, or the session is over.
     listen, ask, say, inject, compact, stop, close: the verbs; each acts at once, or raises.
+    listening: whether the microphone is open.
     hear:   wants every captured frame, 16 kHz, while `attentive`.
     past:   gives away what was captured just before now.
     """
@@ -58,6 +59,7 @@ class Session:
         self.id = session_id
         self.plan = plan
         self.opened = asyncio.Event()
+        self.listening = False
         self._line = line
         self._means = means
         self._floor = Floor(session_id, conversation_id, plan, line, means, changed=self._changed, failed=self._failed)
@@ -80,11 +82,6 @@ class Session:
     def capabilities(self) -> BackendCapabilities:
         """Of the backend that answers now; of none while it opens."""
         return self._floor.capabilities
-
-    @property
-    def listening(self) -> bool:
-        """Whether the microphone is open."""
-        return self._floor.state is State.LISTENING
 
     @property
     def awake(self) -> bool:
@@ -268,6 +265,7 @@ class Session:
         self._farewell.begin(reason)
 
     def _changed(self, change: Change) -> None:
+        self.listening = change.state is State.LISTENING
         self._floor.tell_state(change.previous, change.reason, turn=change.epoch)
         self._course.entered(change)
         if change.state not in OPENING and not self.opened.is_set():
