@@ -91,6 +91,9 @@ class NullLine(Line):
         await self._rest(ROOM_S)
 
     async def clear(self) -> None:
+        self.hush()
+
+    def hush(self) -> None:
         at = now()
         self._cleared_turn, self._done_at = self._turn, 0.0
         self._silent.set()

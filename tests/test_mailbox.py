@@ -89,6 +89,18 @@ async def test_a_reader_that_lets_even_kept_items_pile_up_is_overrun() -> None:
     assert await read(mailbox) == list(range(2 * KEPT_FACTOR))
 
 
+async def test_a_mailbox_closed_with_an_error_raises_it_behind_what_it_has() -> None:
+    mailbox: Mailbox[int] = Mailbox(3)
+    mailbox.put(1)
+    mailbox.close(OSError("the device is gone"))
+    mailbox.close(OSError("closed once more"))
+
+    assert await mailbox.get() == 1
+    for _ in range(2):
+        with pytest.raises(OSError, match="the device is gone"):
+            await mailbox.get()
+
+
 async def test_a_closed_mailbox_takes_nothing_and_gives_what_it_has() -> None:
     mailbox: Mailbox[int] = Mailbox(3)
     mailbox.put(1)

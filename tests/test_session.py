@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conversation import FAILURE, Hooks, conversation
+from tests.conversation import FAILURE, Conversation, Hooks, conversation
 from vonad.backend import BackendCapabilities, EndOfSpeech, ReplyDone, ReplyFailed, ReplyText, Transcript
 from vonad.errors import VonadError
 from vonad.frame import Frame
@@ -198,6 +198,40 @@ async def test_stop_ends_a_reply_at_once_and_keeps_what_was_heard() -> None:
         [ended] = story.told("turn.ended")
         assert (ended.data["outcome"], ended.data["heard_text"]) == ("interrupted", "one two")
         assert ended.data["generated_text"] == "one two three four"
+
+
+class Interrupted(ScriptedLine):
+    """Looks around when it is to fall silent. broken_hush: it cannot do so at once."""
+
+    def __init__(self, *, broken_hush: bool = False) -> None:
+        super().__init__()
+        self.story: Conversation | None = None
+        self.seen: list[tuple[str, int]] = []
+        self._broken_hush = broken_hush
+
+    def hush(self) -> None:
+        assert self.story is not None
+        self.seen.append((self.story.session.state, self.clears))
+        if self._broken_hush:
+            raise RuntimeError("no such command")
+        super().hush()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_an_interrupted_satellite_falls_silent_before_anything_else_happens(
+    broken: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = Interrupted(broken_hush=broken)
+    async with conversation(line=line) as story:
+        line.story = story
+        await story.say_command()
+        line.hold()
+        await story.understood("tell me", "one two three four")
+        story.session.listen(Wake(satellite="desk", source="button", at=story.clock.monotonic()))
+        assert (line.seen, line.clears) == ([("speaking", 0)], 0), "told at once, without a task of its own"
+        await settle()
+        assert (line.clears, story.states[-2:]) == (1, ["interrupted", "listening"])
+    assert ("could not fall silent at once" in caplog.text) is broken
 
 
 async def test_stop_closes_an_open_microphone() -> None:

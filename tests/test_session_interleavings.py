@@ -139,6 +139,7 @@ class WatchedLine(ScriptedLine):
         self.session: Session | None = None
         self.clears_so = ""
         self.late: list[str] = []
+        self.hushed = 0
 
     def watch(self, session: Session) -> None:
         """Look at this session whenever something is played."""
@@ -150,7 +151,17 @@ class WatchedLine(ScriptedLine):
         if turn is None or turn.number != frame.turn or state not in ANSWERING:
             now = turn.number if turn is not None else None
             self.late.append(f"sound of turn {frame.turn} while {state} in turn {now}")
+        if frame.turn == self.hushed:
+            self.late.append(f"sound of turn {frame.turn} after it was to fall silent")
         await super().play(frame)
+
+    def hush(self) -> None:
+        super().hush()
+        assert self.session is not None
+        assert self.session.turn is not None
+        self.hushed = self.session.turn.number
+        if self.clears_so == "fails":
+            raise RuntimeError("it goes on playing")
 
     async def clear(self) -> None:
         await super().clear()

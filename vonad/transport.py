@@ -41,7 +41,14 @@ class Line(ABC):
 
     @abstractmethod
     async def clear(self) -> None:
-        """Throw away at once whatever has not been heard yet."""
+        """Throw away at once whatever has not been heard yet; returns when it is."""
+
+    def hush(self) -> None:  # noqa: B027  (optional)
+        """Somebody interrupts: throw away what has not been heard yet, as far as that needs no waiting.
+
+        `clear` follows, whatever comes of this. Where it does not need to wait either, have both do the same: `clear`
+        begins only when the loop comes to it, this before anything else happens.
+        """
 
     @abstractmethod
     async def drained(self) -> None:

@@ -61,6 +61,9 @@ class LocalLine(Line):
     async def clear(self) -> None:
         await self.speaker.clear()
 
+    def hush(self) -> None:
+        self.speaker.hush()
+
     async def drained(self) -> None:
         await self.speaker.drained()
 

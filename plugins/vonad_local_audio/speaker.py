@@ -43,10 +43,15 @@ class Speaker:
         self._sent += len(samples)
         await self._until_done(self._sent - int(AHEAD_S * self.rate))
 
+    def hush(self) -> None:
+        """Have what was not heard thrown away; nothing while it is closed."""
+        if not self._closed:
+            self._device.send(child.CLEAR)
+
     async def clear(self) -> None:
         """Throw away what was not heard; returns when the device is silent. Raises transport_send_failed."""
         self._check()
-        self._device.send(child.CLEAR)
+        self.hush()
         await self._until_done(self._sent)
 
     async def drained(self) -> None:

@@ -67,6 +67,9 @@ class WavLine(Line):
     async def clear(self) -> None:
         self._speaker.clear()
 
+    def hush(self) -> None:
+        self._speaker.clear()
+
     async def drained(self) -> None:
         await self._speaker.drained()
 

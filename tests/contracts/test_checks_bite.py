@@ -466,6 +466,11 @@ class Deaf(ScriptedLine):
         return
 
 
+class Pensive(ScriptedLine):
+    def hush(self) -> str:  # type: ignore[override]
+        return "in a moment"
+
+
 class Boasting(ScriptedLine):
     @property
     def played(self) -> float:
@@ -481,6 +486,7 @@ class Lingering(ScriptedLine):
     ("line", "broken"),
     [
         (lambda: Deaf(pace=SystemClock()), "drained returns once everything was cleared"),
+        (lambda: Pensive(pace=SystemClock()), "hush is called, not awaited"),
         (Boasting, "played counts what was heard|played is what was heard"),
         (lambda: ScriptedLine("Living Room"), "Line.satellite is an id"),
         (Lingering, "frames ends when the transport has closed"),

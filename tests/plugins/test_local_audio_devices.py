@@ -261,12 +261,16 @@ async def test_a_drain_is_confirmed_when_the_sound_has_been_played(line):
     assert line.played == pytest.approx(0.3)
 
 
-async def test_cleared_sound_was_not_played(line):
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_cleared_sound_was_not_played(line, at_once):
     await line.play(quiet(0.4))
     while line.played < 0.1:
         await asyncio.sleep(0.005)
     draining = asyncio.create_task(line.drained())
-    await line.clear()
+    if at_once:
+        line.hush()
+    else:
+        await line.clear()
     await asyncio.wait_for(draining, 0.1)
     played = line.played
     assert 0.1 <= played < 0.3

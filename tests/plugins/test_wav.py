@@ -236,7 +236,8 @@ async def test_in_realtime_play_waits_while_much_is_waiting(line):
         assert 0.15 <= time.monotonic() - begun < 0.4
 
 
-async def test_cleared_sound_is_not_in_the_file_and_what_played_before_is(line, tmp_path):
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_cleared_sound_is_not_in_the_file_and_what_played_before_is(line, tmp_path, at_once):
     speaker = tmp_path / "out.wav"
     said = tone(0.4, PLAYBACK_RATE)
     async with line(speaker=speaker) as desk:
@@ -244,7 +245,10 @@ async def test_cleared_sound_is_not_in_the_file_and_what_played_before_is(line, 
         draining = asyncio.create_task(desk.drained())
         while desk.played < 0.1:
             await asyncio.sleep(0.005)
-        await desk.clear()
+        if at_once:
+            desk.hush()
+        else:
+            await desk.clear()
         await asyncio.wait_for(draining, 0.1)
         played = desk.played
         assert 0.1 <= played < 0.3

@@ -1,7 +1,21 @@
 """Clearing: a satellite throws away what it was given and nobody has heard yet."""
 
+import logging
+
 from vonad.errors import VonadError
 from vonad.session.floor import Floor
+
+log = logging.getLogger(__name__)
+
+
+def hush(floor: Floor) -> None:
+    """Now, before anything else, as far as the line can; `clear` is to follow."""
+    line = floor.line
+    if line is not None:
+        try:
+            line.hush()
+        except Exception:  # a defect of the transport's: it is cleared all the same
+            log.exception("satellite %s could not fall silent at once", line.satellite)
 
 
 async def clear(floor: Floor) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from vonad.backend import SpeechStarted
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
-from vonad.session.clearing import clear
+from vonad.session.clearing import clear, hush
 from vonad.session.floor import Floor, interrupt_dialogue
 from vonad.session.machine import State, Trigger
 from vonad.session.mouth import Mouth
@@ -61,6 +61,7 @@ class Interruption:
         turn = floor.turn
         if turn is None:
             return
+        hush(floor)
         # before what it stops: the satellite falls silent first, and then whoever spoke on it is told
         floor.spawn(self._flush(turn, source, self._mouth.played_ms), "flush", outlives_turn=True)
         turn.heard = self._mouth.silence() or turn.heard

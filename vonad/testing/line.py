@@ -24,7 +24,7 @@ class ScriptedLine(Line):
     captured: put frames here; close it to hang up.
     wake:     put wakes here that the device itself found; closed with `captured` by `hang_up`.
     sound:    what was given to play, also if it was cleared before it was heard.
-    clears:   how often what waited was thrown away.
+    clears:   how often what waited was thrown away; hushes: how often that could not wait.
     muted:    set it, and the device's own switch has cut the microphone off.
     shown:    every state it was told, with what opened the microphone.
     broken:   set it, and playing fails.
@@ -40,7 +40,7 @@ class ScriptedLine(Line):
         self.captured: Mailbox[Frame] = Mailbox(10_000)
         self.wake: Mailbox[Wake] = Mailbox(100)
         self.sound: list[Frame] = []
-        self.clears = 0
+        self.clears = self.hushes = 0
         self.shown: list[tuple[str, Wake | None]] = []
         self.broken = False
         self._pace = pace
@@ -69,11 +69,12 @@ class ScriptedLine(Line):
 
     async def clear(self) -> None:
         self.clears += 1
-        if self._pace is not None:
-            self._lost_s += self._waiting_s(self._pace)
-            self._until = self._pace.monotonic()
-            self._tell()
+        self._throw_away()
         self._silent.set()
+
+    def hush(self) -> None:
+        self.hushes += 1
+        self._throw_away()
 
     async def drained(self) -> None:
         await self._silent.wait()
@@ -120,6 +121,12 @@ class ScriptedLine(Line):
         """Everything has been heard."""
         self._played_s = None
         self._silent.set()
+
+    def _throw_away(self) -> None:
+        if self._pace is not None:
+            self._lost_s += self._waiting_s(self._pace)
+            self._until = self._pace.monotonic()
+            self._tell()
 
     def _check(self, op: str) -> None:
         if self.broken:

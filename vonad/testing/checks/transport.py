@@ -128,12 +128,18 @@ async def _check_clear(line: Line) -> None:
         if line.capabilities.position:
             heard = line.played - before
             promise(heard < seconds / 2, f"{WHO}.played does not count what was cleared: {heard:.1f} s of {seconds} s")
+    _check_hush(line)
     await soon(line.clear(), f"{WHO}.clear returns when there is nothing to clear")
     before = line.played
     await soon(line.play(tone(0.1, rate=rate)), f"{WHO}.play plays again after a clear")
     await soon(line.drained(), f"{WHO}.drained returns for what was played after a clear")
     if line.capabilities.position:
         promise(line.played > before, f"{WHO}.play plays again after a clear: nothing was heard")
+
+
+def _check_hush(line: Line) -> None:
+    answer: object = line.hush()  # type: ignore[func-returns-value]
+    promise(answer is None, f"{WHO}.hush is called, not awaited, and returns nothing: got {answer!r}")
 
 
 async def _check_wakes(line: Line) -> None:
@@ -163,6 +169,7 @@ async def _until_gone(frames: AsyncIterator[Frame]) -> None:
 
 async def _hung_up(line: Line) -> None:
     try:
+        _check_hush(line)
         await line.clear()
         await line.drained()
     except VonadError as error:
