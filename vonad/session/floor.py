@@ -143,7 +143,8 @@ class Floor:
 
     def tell_state(self, previous: State, reason: str, *, turn: int | None = None) -> None:
         """Publish where the session stands."""
-        state = {"state": str(self.state), "previous": str(previous), "reason": reason, "degraded": self.degraded}
+        now = str(self.machine.state)
+        state = {"state": now, "previous": str(previous), "reason": reason, "degraded": self.degraded}
         self.tell("session.state", state, turn=turn)
 
     def fail(self, error: VonadError) -> None:

@@ -268,7 +268,8 @@ class Session:
         self.listening = change.state is State.LISTENING
         self._floor.tell_state(change.previous, change.reason, turn=change.epoch)
         self._course.entered(change)
-        if change.state not in OPENING and not self.opened.is_set():
+        if change.previous in OPENING and change.state not in OPENING and not self.opened.is_set():
             self.opened.set()
             self._course.watch.opened()
-        self._lamp.show(change.state, captures=self._course.resumption.wanted)
+        captures = change.state is State.FALLING_BACK and self._course.resumption.wanted
+        self._lamp.show(change.state, captures=captures)
