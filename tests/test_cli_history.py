@@ -19,7 +19,9 @@ async def cli(tmp_path, capsys, monkeypatch):
         for number, (satellite, said) in enumerate([("desk", "what time is it"), ("hall", "turn on the lamp")], 1):
             session, turn = f"s{number}", f"s{number}-1"
             journal.session_opened(session, "c", satellite, "bridge", "listen")
-            journal.turn_started(turn, session, "c", satellite, 1, "voice")
+            journal.turn_started(
+                turn, session_id=session, conversation_id="c", satellite=satellite, number=1, source="voice"
+            )
             ended = TurnRecord(
                 outcome="completed", transcript=said, generated_text="Yes.", heard_text="Yes.", stages={}
             )

@@ -30,7 +30,9 @@ async def past(cli):
     async with open_journal(cli.directory / "vonad.db", clock=SystemClock(), retention_days=0) as journal:
         journal.session_opened("s1", "c", "desk", "bridge", "listen")
         for number in (1, 2):
-            journal.turn_started(f"s1-{number}", "s1", "c", "desk", number, "voice")
+            journal.turn_started(
+                f"s1-{number}", session_id="s1", conversation_id="c", satellite="desk", number=number, source="voice"
+            )
             ended = TurnRecord(
                 outcome="completed",
                 transcript=f"question {number}",
@@ -101,7 +103,7 @@ async def test_with_an_empty_history_the_last_turn_is_explained_in_the_same_word
 async def test_an_announcement_s_first_sound_is_counted_from_its_turn_and_not_from_a_word(cli):
     async with open_journal(cli.directory / "vonad.db", clock=SystemClock(), retention_days=0) as journal:
         journal.session_opened("s1", "c", "desk", "bridge", "say")
-        journal.turn_started("s1-1", "s1", "c", "desk", 1, "say")
+        journal.turn_started("s1-1", session_id="s1", conversation_id="c", satellite="desk", number=1, source="say")
         ended = TurnRecord(
             outcome="completed", generated_text="Dinner.", stages={"playback_started": 30.0}, first_audio_ms=30.0
         )

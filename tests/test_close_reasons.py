@@ -301,7 +301,9 @@ async def test_vona_close_reasons_crash_is_written_at_the_next_start_for_what_wa
     left = tmp_path / "left.db"
     async with open_journal(path, clock=clock) as journal:
         journal.session_opened("s1", "c1", "desk", "bridge", "listen")
-        assert await journal.turn_started("s1-1", "s1", "c1", "desk", 1, "voice")
+        assert await journal.turn_started(
+            "s1-1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+        )
         for suffix in ("", "-wal"):  # as kill -9 leaves them
             left.with_name(left.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())
     async with open_journal(left, clock=clock) as journal:

@@ -131,7 +131,7 @@ def _never(*about: object) -> object:
 
 async def kept(journal: Journal, *, turn: bool = True) -> None:
     journal.session_opened("s1", "c1", "desk", "scripted", "listen")
-    journal.turn_started("s1-1", "s1", "c1", "desk", 1, "voice")
+    journal.turn_started("s1-1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice")
     journal.skill_started("k1", "s1-1", "lamp", "read", "{}")
     journal.skill_ended("k1", "done", 1.0, "")
     record = FallbackRecord(

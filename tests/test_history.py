@@ -37,7 +37,7 @@ def record(said: str | None = "what time is it", reply: str = "It is noon.", **m
 
 async def tell(journal: Journal, turn_id: str, said: str = "what time is it", *, satellite: str = "desk") -> None:
     """A whole turn."""
-    journal.turn_started(turn_id, "s1", "c1", satellite, 1, "voice")
+    journal.turn_started(turn_id, session_id="s1", conversation_id="c1", satellite=satellite, number=1, source="voice")
     assert await journal.turn_ended(turn_id, record(said))
 
 
@@ -54,7 +54,9 @@ def clock() -> ManualClock:
 async def test_a_turn_is_read_with_exactly_the_keys_of_the_contract(path, clock):
     async with open_journal(path, clock=clock) as journal:
         journal.session_opened("s1", "c1", "desk", "bridge", "listen")
-        assert await journal.turn_started("s1-1", "s1", "c1", "desk", 1, "voice")
+        assert await journal.turn_started(
+            "s1-1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+        )
         journal.skill_started("k1", "s1-1", "clock", "read", "{}")
         journal.skill_ended("k1", "done", 3.0, "")
         journal.skill_started("k2", "s1-1", "lamp", "reversible", "{}")
@@ -91,7 +93,7 @@ async def test_turns_are_found_by_satellite_and_by_the_beginnings_of_their_words
     async with open_journal(path, clock=clock) as journal:
         await tell(journal, "t1", "turn on the lamp", satellite="desk")
         await tell(journal, "t2", "turn off the Übergrößen-lamp", satellite="kitchen")
-        journal.turn_started("t3", "s1", "c1", "kitchen", 3, "voice")
+        journal.turn_started("t3", session_id="s1", conversation_id="c1", satellite="kitchen", number=3, source="voice")
         await journal.turn_ended("t3", record("x", "It is noon.", user_text="rewritten by a policy"))
 
         async def found(search: str, **more) -> list[str]:
@@ -115,7 +117,7 @@ async def test_no_search_is_a_syntax_error(path, clock, search):
 
 async def test_a_turn_in_full_tells_where_its_time_went(path, clock):
     async with open_journal(path, clock=clock) as journal:
-        journal.turn_started("t1", "s1", "c1", None, 1, "text")
+        journal.turn_started("t1", session_id="s1", conversation_id="c1", satellite=None, number=1, source="text")
         journal.skill_started("k1", "t1", "lamp", "sensitive", '{"name": "hall"}')
         journal.skill_ended("k1", "timeout", 5000.0, "too slow")
         await journal.turn_ended("t1", record(first_audio_ms=250.5, endpoint="silence", usage={"tokens": 7}))
@@ -147,9 +149,11 @@ async def test_the_context_of_a_conversation_is_what_was_heard(path, clock):
             ("t2", {"user_text": "changed"}),
             ("t3", {"transcript": None, "generated_text": "", "heard_text": "", "outcome": "empty"}),
         ):
-            journal.turn_started(turn_id, "s1", "c1", "desk", 1, "voice")
+            journal.turn_started(
+                turn_id, session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+            )
             await journal.turn_ended(turn_id, record(**more))
-        journal.turn_started("t4", "s1", "c1", "desk", 1, "voice")
+        journal.turn_started("t4", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice")
         expected = [Exchange("what time is it", "It is"), Exchange("changed", "It is noon.")]
         assert await journal.recent("c1") == expected
         assert await journal.recent("c1", limit=1) == expected[-1:]
@@ -170,7 +174,9 @@ async def test_wakes_are_kept_with_the_reason_of_their_refusal(path, clock):
 async def test_an_export_streams_every_turn_while_others_are_written(path, clock):
     async with open_journal(path, clock=clock) as journal:
         for number in range(250):
-            journal.turn_started(f"t{number}", "s1", "c1", "desk", number, "voice")
+            journal.turn_started(
+                f"t{number}", session_id="s1", conversation_id="c1", satellite="desk", number=number, source="voice"
+            )
         seen = []
         async for row in journal.export():
             if not seen:
@@ -198,9 +204,18 @@ async def test_what_waits_is_one_commit_and_what_nobody_waits_for_rides_along(pa
         journal.session_opened("s1", "c1", "desk", "bridge", "listen")
         journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=True))
         assert groups == []
-        assert await journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
+        assert await journal.turn_started(
+            "t1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+        )
         assert groups == [["session", "wake", "turn"]]
-        assert await asyncio.gather(*(journal.turn_started(f"u{n}", "s1", "c1", "desk", n, "voice") for n in range(50)))
+        assert await asyncio.gather(
+            *(
+                journal.turn_started(
+                    f"u{n}", session_id="s1", conversation_id="c1", satellite="desk", number=n, source="voice"
+                )
+                for n in range(50)
+            )
+        )
         assert len(groups) == 2
 
 
@@ -232,17 +247,30 @@ async def test_what_waits_at_the_end_is_written(path, clock):
     assert closed.result() is True
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT session_id, reason FROM sessions").fetchall() == [("s1", "user_ended")]
-    assert journal.turn_started("t9", "s1", "c1", "desk", 1, "voice").result() is False
+    assert (
+        journal.turn_started(
+            "t9", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+        ).result()
+        is False
+    )
 
 
 async def test_one_bad_row_does_not_take_others_with_it(path, clock, caplog):
     async with open_journal(path, clock=clock) as journal:
         await tell(journal, "t1")
         futures = [
-            journal.turn_started("t2", "s1", "c1", "desk", 2, "voice"),
-            journal.turn_started("t1", "s1", "c1", "desk", 1, "voice"),
-            journal.turn_started("t3", "s1", "c1", "desk", 2**70, "voice"),
-            journal.turn_started("t4", "s1", "c1", object(), 4, "voice"),
+            journal.turn_started(
+                "t2", session_id="s1", conversation_id="c1", satellite="desk", number=2, source="voice"
+            ),
+            journal.turn_started(
+                "t1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+            ),
+            journal.turn_started(
+                "t3", session_id="s1", conversation_id="c1", satellite="desk", number=2**70, source="voice"
+            ),
+            journal.turn_started(
+                "t4", session_id="s1", conversation_id="c1", satellite=object(), number=4, source="voice"
+            ),
             journal.turn_ended("t2", record()),
             journal.turn_ended("never began", record()),
         ]
@@ -256,7 +284,7 @@ async def test_one_bad_row_does_not_take_others_with_it(path, clock, caplog):
 @pytest.mark.parametrize("text", ["", "\0", "a\0b", "\ud800\udfff", "💡" * 5000, "x" * 2_000_000])
 async def test_any_text_is_kept(path, clock, text):
     async with open_journal(path, clock=clock) as journal:
-        journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
+        journal.turn_started("t1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice")
         assert await journal.turn_ended("t1", record(text, text, stages={"stt": float("nan")}))
         [turn] = await journal.history()
         assert turn.transcript == text.replace("\ud800", "\ufffd").replace("\udfff", "\ufffd")
@@ -273,7 +301,9 @@ async def test_a_turn_ends_once(path, clock):
 async def test_an_attempt_has_one_terminal_row_even_if_call_ids_repeat_between_turns(path, clock):
     async with open_journal(path, clock=clock) as journal:
         for turn_id in ("t1", "t2"):
-            journal.turn_started(turn_id, "s1", "c1", "desk", 1, "voice")
+            journal.turn_started(
+                turn_id, session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+            )
             assert await journal.skill_started("call_0", turn_id, "lamp", "sensitive", "{}")
             journal.skill_ended("call_0", "done", 1.0, "")
             journal.skill_ended("call_0", "failed", 1.0, "")
@@ -283,7 +313,9 @@ async def test_an_attempt_has_one_terminal_row_even_if_call_ids_repeat_between_t
 
 async def test_a_flood_of_wakes_pushes_no_turn_out(path, clock):
     async with open_journal(path, clock=clock) as journal:
-        started = journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
+        started = journal.turn_started(
+            "t1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+        )
         for _ in range(3 * LIMIT):
             journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=False, reason="rate"))
         assert await started
@@ -294,7 +326,12 @@ async def test_a_flood_of_wakes_pushes_no_turn_out(path, clock):
 async def test_a_history_that_is_switched_off_refuses_reading_and_ignores_writing(clock):
     async with open_journal(None, clock=clock) as journal:
         assert journal.healthy
-        assert await journal.turn_started("t1", "s1", "c1", "desk", 1, "voice") is False
+        assert (
+            await journal.turn_started(
+                "t1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+            )
+            is False
+        )
         for reading in (
             journal.history(),
             journal.get("a", "b"),
@@ -352,7 +389,12 @@ async def test_a_read_only_journal_makes_nothing_and_changes_nothing(path, clock
     before = path.read_bytes()
     async with open_journal(path, clock=clock, read_only=True) as alone:
         assert len(await alone.history()) == 1
-        assert await alone.turn_started("t2", "s1", "c1", "desk", 1, "voice") is False
+        assert (
+            await alone.turn_started(
+                "t2", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+            )
+            is False
+        )
         with pytest.raises(VonadError, match="reading only"):
             await alone.delete(everything=True)
     assert path.read_bytes() == before

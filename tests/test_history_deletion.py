@@ -29,7 +29,9 @@ def clock() -> ManualClock:
 async def tell(journal: Journal, turn_id: str, said: str = "hello", *, satellite: str = "desk") -> None:
     session = f"session of {turn_id}"
     journal.session_opened(session, "c1", satellite, "bridge", "listen")
-    journal.turn_started(turn_id, session, "c1", satellite, 1, "voice")
+    journal.turn_started(
+        turn_id, session_id=session, conversation_id="c1", satellite=satellite, number=1, source="voice"
+    )
     journal.skill_started("k1", turn_id, "words", "read", f"argument {said}")
     journal.skill_ended("k1", "done", 1.0, f"detail {said}")
     ended = journal.turn_ended(
@@ -90,7 +92,14 @@ async def test_no_copy_stays_in_pages_that_were_rearranged(path, clock):
     async with open_journal(path, clock=clock) as journal:
         waiting: list[str] = []
         for number in range(1500):
-            journal.turn_started(f"t{number}", "s1", "c1", f"room{number % 7}", 1, "voice")
+            journal.turn_started(
+                f"t{number}",
+                session_id="s1",
+                conversation_id="c1",
+                satellite=f"room{number % 7}",
+                number=1,
+                source="voice",
+            )
             waiting.append(f"t{number}")
             while len(waiting) > chance.randrange(4):
                 turn_id = waiting.pop(chance.randrange(len(waiting)))
@@ -123,11 +132,13 @@ async def test_deleting_by_satellite_leaves_the_other_rooms(path, clock):
 async def test_deleting_everything_leaves_nothing_but_the_open_session(path, clock):
     async with open_journal(path, clock=clock) as journal:
         for number in range(450):
-            journal.turn_started(f"x{number}", "s0", "c0", "desk", 1, "voice")
+            journal.turn_started(
+                f"x{number}", session_id="s0", conversation_id="c0", satellite="desk", number=1, source="voice"
+            )
         await tell(journal, "t1", "xylophone")
         await journal.set("skills.clock", "kept", "value")
         journal.session_opened("s2", "c2", "desk", "bridge", "listen")
-        journal.turn_started("open", "s2", "c2", "desk", 1, "voice")
+        journal.turn_started("open", session_id="s2", conversation_id="c2", satellite="desk", number=1, source="voice")
         assert await journal.delete(everything=True) == 452
         # Its turn was deleted while it ran: its words do not come back.
         ended = await journal.turn_ended("open", TurnRecord(outcome="completed", transcript="xylophone", stages={}))
@@ -141,7 +152,14 @@ async def test_the_last_turn_is_the_last_that_ended(path, clock):
     async with open_journal(path, clock=clock) as journal:
         await tell(journal, "t1", satellite="desk")
         await tell(journal, "t2", satellite="kitchen")
-        journal.turn_started("asks for the deletion", "s2", "c1", "kitchen", 1, "voice")
+        journal.turn_started(
+            "asks for the deletion",
+            session_id="s2",
+            conversation_id="c1",
+            satellite="kitchen",
+            number=1,
+            source="voice",
+        )
         assert await journal.delete(last=True) == 1
         assert [turn.turn_id for turn in await journal.history()] == ["t1", "asks for the deletion"]
         assert await journal.delete(last=True, satellite="kitchen") == 0
@@ -157,7 +175,9 @@ async def test_deleting_nothing_in_particular_is_refused(path, clock):
 async def test_a_deletion_goes_on_when_whoever_asked_has_gone(path, clock):
     async with open_journal(path, clock=clock) as journal:
         for number in range(1000):
-            journal.turn_started(f"t{number}", "s1", "c1", "desk", number, "voice")
+            journal.turn_started(
+                f"t{number}", session_id="s1", conversation_id="c1", satellite="desk", number=number, source="voice"
+            )
         await tell(journal, "t", "xylophone")
         asking = asyncio.create_task(journal.delete(everything=True))
         await asyncio.sleep(0)
@@ -171,11 +191,15 @@ async def test_a_deletion_goes_on_when_whoever_asked_has_gone(path, clock):
 async def test_turns_are_written_while_many_are_deleted(path, clock):
     async with open_journal(path, clock=clock) as journal:
         for number in range(2000):
-            journal.turn_started(f"t{number}", "s1", "c1", "desk", number, "voice")
+            journal.turn_started(
+                f"t{number}", session_id="s1", conversation_id="c1", satellite="desk", number=number, source="voice"
+            )
         clock.set_now(clock.now() + timedelta(seconds=1))
         deletion = asyncio.create_task(journal.delete(before=clock.now()))
         await asyncio.sleep(0)
-        assert await journal.turn_started("new", "s1", "c1", "desk", 1, "voice")
+        assert await journal.turn_started(
+            "new", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+        )
         assert not deletion.done()
         assert await deletion == 2000
         assert [turn.turn_id for turn in await journal.history()] == ["new"]

@@ -23,7 +23,9 @@ async def tell(
     journal: Journal, number: int, said: str | None, heard: str, *, session: str = "s1", conversation: str = "c1"
 ) -> None:
     turn_id = f"{session}-{number}"
-    journal.turn_started(turn_id, session, conversation, None, number, "text")
+    journal.turn_started(
+        turn_id, session_id=session, conversation_id=conversation, satellite=None, number=number, source="text"
+    )
     record = TurnRecord(outcome="completed", transcript=said, generated_text=heard, heard_text=heard, stages={})
     assert await journal.turn_ended(turn_id, record)
 
@@ -75,7 +77,7 @@ async def test_cyberverse_dialog_context_spans_the_sessions_of_a_conversation(pa
 async def test_cyberverse_history_insert_a_late_reply_stands_right_behind_its_turn(path: Path) -> None:
     clock = ManualClock()
     async with open_journal(path, clock=clock) as journal:
-        journal.turn_started("s1-1", "s1", "c1", None, 1, "text")
+        journal.turn_started("s1-1", session_id="s1", conversation_id="c1", satellite=None, number=1, source="text")
         await clock.advance(1)
         await tell(journal, 2, "second", "Second answer.")
         late = TurnRecord(outcome="completed", transcript="first", heard_text="First answer.", stages={})
@@ -111,7 +113,12 @@ async def test_regression_resurrection_a_late_turn_does_not_bring_back_a_closed_
         journal.session_opened("s1", "c1", None, "bridge", "idle")
         await tell(journal, 1, "hello", "Hello.")
         journal.session_closed("s1", "user_ended")
-        assert await journal.turn_started("s1-2", "s1", "c1", None, 2, "text") is False
+        assert (
+            await journal.turn_started(
+                "s1-2", session_id="s1", conversation_id="c1", satellite=None, number=2, source="text"
+            )
+            is False
+        )
         assert await journal.turn_ended("s1-2", TurnRecord(outcome="completed", transcript="late", stages={})) is False
         assert [turn.turn_id for turn in await journal.history()] == ["s1-1"]
 
@@ -122,7 +129,12 @@ async def test_regression_resurrection_a_late_turn_does_not_bring_back_a_deleted
         await tell(journal, 1, "hello", "Hello.")
         journal.session_closed("s1", "user_ended")
         assert await journal.delete(everything=True) == 1
-        assert await journal.turn_started("s1-2", "s1", "c1", None, 2, "text") is False
+        assert (
+            await journal.turn_started(
+                "s1-2", session_id="s1", conversation_id="c1", satellite=None, number=2, source="text"
+            )
+            is False
+        )
         assert await journal.turn_ended("s1-1", TurnRecord(outcome="completed", transcript="late", stages={})) is False
         assert await journal.history() == []
         with pytest.raises(VonadError) as gone:
@@ -147,16 +159,16 @@ async def test_a_session_that_is_over_shows_the_backend_that_answered_last(path:
     clock = ManualClock()
     async with open_journal(path, clock=clock) as journal:
         journal.session_opened("s1", "c1", "desk", "fickle", "idle")
-        journal.turn_started("s1-1", "s1", "c1", "desk", 1, "text")
+        journal.turn_started("s1-1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="text")
         journal.fallback("f1", "s1", "s1-1", _lost("fickle", "bridge"))
         await clock.advance(1)
         record = TurnRecord(outcome="completed", transcript="q", stages={}, backend="bridge", degraded=True)
         await journal.turn_ended("s1-1", record)
         await clock.advance(1)
-        journal.turn_started("s1-2", "s1", "c1", "desk", 2, "text")
+        journal.turn_started("s1-2", session_id="s1", conversation_id="c1", satellite="desk", number=2, source="text")
         await journal.turn_ended("s1-2", TurnRecord(outcome="completed", transcript="q", stages={}, backend="fickle"))
         journal.session_opened("s2", "c2", "desk", "fickle", "idle")
-        journal.turn_started("s2-1", "s2", "c2", "desk", 1, "text")
+        journal.turn_started("s2-1", session_id="s2", conversation_id="c2", satellite="desk", number=1, source="text")
         await journal.turn_ended("s2-1", record)
         journal.session_opened("s3", "c3", "desk", "fickle", "idle")
         await clock.advance(1)
@@ -177,7 +189,9 @@ async def test_meerkat_checkpointer_a_session_that_is_over_stays_readable_with_i
     async with open_journal(path, clock=ManualClock()) as journal:
         journal.session_opened("s1", "c1", "desk", "bridge", "idle")
         for number in (1, 2):
-            journal.turn_started(f"s1-{number}", "s1", "c1", "desk", number, "text")
+            journal.turn_started(
+                f"s1-{number}", session_id="s1", conversation_id="c1", satellite="desk", number=number, source="text"
+            )
             usage = {"prompt_tokens": 20, "completion_tokens": number}
             record = TurnRecord(
                 outcome="completed",
@@ -208,7 +222,7 @@ async def crashed(path: Path, clock: ManualClock) -> Path:
     async with open_journal(path, clock=clock) as journal:
         journal.session_opened("s1", "c1", "desk", "bridge", "listen")
         await tell(journal, 1, "what time is it", "It is noon.")
-        journal.turn_started("s1-2", "s1", "c1", "desk", 2, "voice")
+        journal.turn_started("s1-2", session_id="s1", conversation_id="c1", satellite="desk", number=2, source="voice")
         assert await journal.skill_started("k1", "s1-2", "lock", "sensitive", '{"door": "front"}')
         for suffix in ("", "-wal"):
             left.with_name(left.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())
@@ -228,7 +242,12 @@ async def test_I2_an_unfinished_turn_is_closed_at_the_next_start_and_never_run_a
     async with open_journal(left, clock=clock) as journal:
         assert [turn.outcome for turn in await journal.history()] == ["completed", "interrupted"]
         assert (await journal.session("s1")).reason == "crash"
-        assert await journal.turn_started("s1-3", "s1", "c1", "desk", 3, "voice") is False
+        assert (
+            await journal.turn_started(
+                "s1-3", session_id="s1", conversation_id="c1", satellite="desk", number=3, source="voice"
+            )
+            is False
+        )
     async with open_journal(left, clock=clock) as journal:
         assert len(await journal.history()) == 2
 

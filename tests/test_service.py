@@ -282,7 +282,7 @@ async def test_what_a_crash_left_undone_is_told_when_the_house_is_ready(tmp_path
     async with runtime_house(tmp_path) as home:
         journal = home.runtime.journal
         journal.session_opened("s1", "c1", "desk", "scripted", "idle")
-        journal.turn_started("s1-1", "s1", "c1", "desk", 1, "voice")
+        journal.turn_started("s1-1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice")
         assert await journal.skill_started("k1", "s1-1", "lock", "sensitive", "{}")
         for suffix in ("", "-wal"):
             (tmp_path / "crashed").mkdir(exist_ok=True)

@@ -29,7 +29,9 @@ CHILD = textwrap.dedent(
         journal.session_opened(f"{round}{name}", "c1", name, "bridge", "listen")
         for number in range(10_000):
             turn = f"{round}{name}-{number}"
-            if await journal.turn_started(turn, f"{round}{name}", "c1", name, number, "voice"):
+            if await journal.turn_started(
+                turn, session_id=f"{round}{name}", conversation_id="c1", satellite=name, number=number, source="voice"
+            ):
                 say(f"begun {turn}")
             if await journal.skill_started(f"k{number}", turn, "lamp", "sensitive", "{}"):
                 say(f"action {turn}")
@@ -126,9 +128,9 @@ async def test_what_a_crash_left_open_is_closed_once_and_told(tmp_path, caplog):
     clock = ManualClock()
     async with open_journal(path, clock=clock) as journal:
         journal.session_opened("s1", "c1", "desk", "bridge", "listen")
-        journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
+        journal.turn_started("t1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice")
         await journal.turn_ended("t1", TurnRecord(outcome="completed", transcript="words", stages={}))
-        journal.turn_started("t2", "s1", "c1", "desk", 2, "voice")
+        journal.turn_started("t2", session_id="s1", conversation_id="c1", satellite="desk", number=2, source="voice")
         journal.turn_said("t2", "open the front door", None)
         journal.skill_started("k1", "t2", "clock", "read", "{}")
         journal.skill_ended("k1", "done", 1.0, "")

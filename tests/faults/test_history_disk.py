@@ -44,7 +44,7 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 
 async def tell(journal: Journal, turn_id: str, said: str = "some words") -> bool:
-    journal.turn_started(turn_id, "s1", "c1", "desk", 1, "voice")
+    journal.turn_started(turn_id, session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice")
     return await journal.turn_ended(turn_id, TurnRecord(outcome="completed", transcript=said, stages={}))
 
 
@@ -150,7 +150,14 @@ WRITING = textwrap.dedent(
             for number in range(turns):
                 journal.session_opened(f"s{number}", "c1", "desk", "bridge", "listen")
                 journal.wake(WakeRecord(satellite="desk", source="mqtt", accepted=True))
-                journal.turn_started(f"t{number}", f"s{number}", "c1", "desk", 1, "voice")
+                journal.turn_started(
+                    f"t{number}",
+                    session_id=f"s{number}",
+                    conversation_id="c1",
+                    satellite="desk",
+                    number=1,
+                    source="voice",
+                )
                 await journal.recent("c1")
                 journal.skill_started("k", f"t{number}", "clock", "read", "{}")
                 journal.skill_ended("k", "done", 1.0, "")
@@ -245,7 +252,9 @@ async def test_a_disk_that_hangs_does_not_hang_the_end(tmp_path, monkeypatch, ca
     monkeypatch.setattr("vonad.history.database.CLOSE_S", 0.05)
     monkeypatch.setattr("vonad.history.opening.CLOSE_S", 0.05)
     async with asyncio.timeout(5), open_journal(tmp_path / "vonad.db", clock=SystemClock()) as journal:
-        written = journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
+        written = journal.turn_started(
+            "t1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+        )
         await asyncio.to_thread(hang.wait)
     assert await written is False
     assert "the disk hangs" in caplog.text
@@ -258,7 +267,9 @@ async def test_whoever_loses_patience_with_the_end_leaves_no_thread_behind(tmp_p
 
     async def hold() -> None:
         async with open_journal(tmp_path / "vonad.db", clock=SystemClock()) as journal:
-            journal.turn_started("t1", "s1", "c1", "desk", 1, "voice")
+            journal.turn_started(
+                "t1", session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+            )
             opened.set()
             await asyncio.Event().wait()
 

@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 async def tell(journal: Journal, turn_id: str) -> bool:
     """A whole turn; whether it is kept."""
-    journal.turn_started(turn_id, "s1", "c1", "desk", 1, "voice")
+    journal.turn_started(turn_id, session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice")
     return await journal.turn_ended(turn_id, TurnRecord(outcome="completed", transcript="some words", stages={}))
 
 

@@ -26,7 +26,9 @@ DAEMON = textwrap.dedent(
         print(what, flush=True)
 
     async def turn(journal, turn_id):
-        journal.turn_started(turn_id, "s1", "c1", "desk", 1, "voice")
+        journal.turn_started(
+            turn_id, session_id="s1", conversation_id="c1", satellite="desk", number=1, source="voice"
+        )
         return await journal.turn_ended(turn_id, TurnRecord(outcome="completed", transcript="words", stages={}))
 
     async def main(path):

@@ -160,14 +160,14 @@ def summed_up(conversation_id: str, summary: str, *, up_to: str) -> list[Stateme
     ]
 
 
-def turn_started(  # noqa: PLR0917
-    turn_id: str, session_id: str, conversation_id: str, satellite: str | None, number: int, source: str, *, at: int
+def turn_started(
+    turn_id: str, of: tuple[str, str, str | None], *, number: int, source: str, at: int
 ) -> list[Statement]:
-    """A turn begins."""
+    """A turn begins. of: the session, the conversation and the satellite that it belongs to."""
     return [
         (
             _START_TURN,
-            clean(turn_id, session_id, conversation_id, satellite, number, source, at),
+            clean(turn_id, *of, number, source, at),
         )
     ]
 

@@ -242,9 +242,13 @@ class Floor:
 
     def started(self, turn: Turn) -> None:
         """Record and publish that it began; after the transition that it began with."""
-        satellite = self.plan.satellite
         self.means.journal.turn_started(
-            turn.id, self.session_id, self.conversation_id, satellite, turn.number, turn.source
+            turn.id,
+            session_id=self.session_id,
+            conversation_id=self.conversation_id,
+            satellite=self.plan.satellite,
+            number=turn.number,
+            source=turn.source,
         )
         self.tell("turn.started", {"turn_id": turn.id, "source": turn.source, "id": turn.request_id})
 
