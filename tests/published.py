@@ -52,7 +52,7 @@ async def lifecycle(folder: Path, measure: Measure[T]) -> list[T]:
     async with runtime_house(folder, history=False) as home:
 
         async def live() -> None:
-            home.events.clear()  # nobody keeps them but a test
+            home.forget()
             view = await home.sessions.create()
             assert view.state == "idle"
             await home.sessions.archive(view.session_id)

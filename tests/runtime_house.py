@@ -125,6 +125,11 @@ class RuntimeHouse:
     def told(self, type_: str) -> list[Event]:
         return [event for event in self.events if event.type == type_]
 
+    def forget(self) -> None:
+        """What happened so far: nobody but a test keeps events and dialogues, and a dialogue keeps its session."""
+        self.events.clear()
+        self.backend._dialogues.clear()
+
     async def until(self, type_: str) -> None:
         """Wait for an event that the database, a real thread, is waited for with."""
         async with asyncio.timeout(10):

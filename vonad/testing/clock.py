@@ -21,8 +21,12 @@ class ManualTimer:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Do not make the call."""
-        self.cancelled = True
+        """Do not make the call, nor keep what it was to be made on."""
+        self.cancelled, self.callback = True, _nothing
+
+
+def _nothing() -> None:
+    """Is due."""
 
 
 class ManualClock(Clock):
