@@ -68,8 +68,9 @@ class TurnBudget:
         ]
 
     def end(self) -> None:
-        """The answer is made, or is not to be: nothing is warned of or called any more."""
+        """The answer is made, or is not to be: nobody is warned or called any more, or kept for that."""
         self._over = True
+        self._warn = self._exhausted = _nobody
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -108,8 +109,13 @@ class TurnBudget:
 
     def _end_turn(self, error: VonadError) -> None:
         if not self._over:
+            exhausted = self._exhausted
             self.end()
-            self._exhausted(error)
+            exhausted(error)
+
+
+def _nobody(_: object) -> None:
+    """Is told."""
 
 
 def _exceeded(what: What, used: float, limit: float) -> VonadError:

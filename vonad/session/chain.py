@@ -235,6 +235,8 @@ class Chain:
                     bond.opened.set_result(dialogue)
                 async with closing(dialogue.replies()) as replies:
                     await self._listen(bond, replies)
+        except asyncio.CancelledError:
+            return  # nobody asks this task how it ended; kept in it, the traceback would hold all that it passed by
         except RAISED as failure:
             error = told(bond.name, failure)
         finally:

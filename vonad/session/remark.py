@@ -1,6 +1,7 @@
 """The remark: what somebody says while a reply is made or plays: our words, mere agreement, a stop word, or more."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from vonad.plan import BargeIn as Rules
 from vonad.session.words import words
@@ -19,8 +20,8 @@ class Remark:
         self.said: tuple[str, ...] = ()
         self.ours = self.meant = False
         self._own = own
-        self._stop_words = tuple(words(phrase) for phrase in rules.stop_words)
-        self._back_channels = tuple(words(phrase) for phrase in rules.back_channels)
+        self._stop_words = _apart(tuple(rules.stop_words))
+        self._back_channels = _apart(tuple(rules.back_channels))
         self._words: tuple[str, ...] = ()
         self._past: tuple[str, ...] = ()
 
@@ -66,6 +67,12 @@ class Remark:
         self.said = self._words[past:] if self._words[:past] == self._past else self._words
         self.ours = self._own(" ".join(self.said))
         self.meant = not self.ours and bool(_without(self.said, self._back_channels))
+
+
+@lru_cache(maxsize=64)
+def _apart(phrases: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Each in its words: a house's sessions have the same phrases."""
+    return tuple(words(phrase) for phrase in phrases)
 
 
 def _find(said: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
