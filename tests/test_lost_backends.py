@@ -14,6 +14,8 @@ from vonad.backend import (
     BackendCapabilities,
     Brief,
     Dialogue,
+    Reply,
+    ReplyDone,
     ReplyFailed,
     Transcript,
 )
@@ -50,6 +52,26 @@ def breaks(story: Conversation, method: str) -> None:
     story.dialogue.failures[method] = ConnectionError("the socket is closed")  # type: ignore[assignment]
 
 
+class Careless(ScriptedBackend):
+    """What its dialogues say is waited for in a task of their own: `work`."""
+
+    work: asyncio.Task[bool]
+
+    def open(self, brief: Brief) -> AbstractAsyncContextManager[Dialogue]:
+        return self._carelessly(brief)
+
+    @asynccontextmanager
+    async def _carelessly(self, brief: Brief) -> AsyncIterator[Dialogue]:
+        async with super().open(brief) as dialogue:
+            self.work = asyncio.create_task(asyncio.Event().wait())
+            self.dialogue.replies = self._replies  # type: ignore[method-assign]
+            yield dialogue
+
+    async def _replies(self) -> AsyncIterator[Reply]:
+        await self.work
+        yield ReplyDone(1)
+
+
 def reasons(story: Conversation) -> list[object]:
     return [event.data["reason"] for event in story.told("session.closed")]
 
@@ -72,6 +94,17 @@ async def reply_plays(story: Conversation) -> None:
     await story.say_command()
     await story.understood("what time is it", "It is noon?")
     assert story.session.state == "speaking"
+
+
+async def test_a_backend_whose_own_task_is_cancelled_is_lost_as_any_other() -> None:
+    careless = Careless()
+    async with conversation(plan=TWO, backend=careless, others={"second": ScriptedBackend()}) as story:
+        await story.say_command()
+        careless.work.cancel()
+        await settle()
+        assert (story.session.view().backend, story.bench.lost) == ("second", ["scripted"])
+        await story.understood("what time is it", "It is noon.")
+        assert story.outcomes == ["completed"]
 
 
 # What a dialogue's methods raise

@@ -235,8 +235,11 @@ class Chain:
                     bond.opened.set_result(dialogue)
                 async with closing(dialogue.replies()) as replies:
                     await self._listen(bond, replies)
-        except asyncio.CancelledError:
-            return  # nobody asks this task how it ended; kept in it, the traceback would hold all that it passed by
+        except asyncio.CancelledError as failure:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                return  # nobody asks this task how it ended; kept in it, the traceback would hold all that it passed by
+            error = told(bond.name, failure)  # something of its own was cancelled, not we
         except RAISED as failure:
             error = told(bond.name, failure)
         finally:
