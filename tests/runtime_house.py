@@ -26,8 +26,15 @@ from vonad.policy import DefaultPolicy
 from vonad.runtime import Runtime
 from vonad.service import House, SessionService
 from vonad.settings import load
-from vonad.testing import LoudnessDetector, ManualClock, ScriptedBackend, ScriptedLine, settle, speech
-from vonad.transport import Line, Transport
+from vonad.testing import (
+    LoudnessDetector,
+    ManualClock,
+    ScriptedBackend,
+    ScriptedLine,
+    ScriptedTransport,
+    settle,
+    speech,
+)
 
 CONFIG = """
 [session]
@@ -44,22 +51,6 @@ enabled = false
 [backends.bridge]
 enabled = false
 """
-
-
-class ScriptedTransport(Transport):
-    """Offers the lines that a test connects."""
-
-    def __init__(self) -> None:
-        self.waiting: asyncio.Queue[Line | Exception] = asyncio.Queue()
-        self.asked = 0
-
-    async def lines(self) -> AsyncIterator[Line]:
-        self.asked += 1
-        while True:
-            line = await self.waiting.get()
-            if isinstance(line, Exception):
-                raise line
-            yield line
 
 
 class ScriptedPlugins:

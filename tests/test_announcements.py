@@ -12,7 +12,7 @@ from tests.chimes import DeadVoice, ToyCues, played
 from tests.conversation import Conversation, conversation
 from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.announcing import KEY, NAMESPACE
-from vonad.backend import BackendCapabilities
+from vonad.backend import BackendCapabilities, ReplyFailed
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.plan import BargeIn, Plan, Style
@@ -145,6 +145,18 @@ async def test_an_announcement_that_no_voice_can_speak_has_failed_and_is_not_sil
         assert (failed.state, failed.reason) == ("failed", "the voice is gone")
         assert played(story.line) == ["error"]
         assert story.outcomes == ["failed"]
+
+
+async def test_an_announcement_is_none_of_the_backend_s_that_says_it_failed() -> None:
+    async with conversation(plan=IDLE) as story:
+        story.line.hold()
+        announcement = await say(story, "dinner is ready", id="a1")
+        story.dialogue.emit(ReplyFailed(1, VonadError("backend_step_failed", "no idea")))
+        await settle()
+        story.line.release()
+        await settle()
+        assert (announcement.state, story.backend.spoken) == ("finished", ["dinner is ready"])
+        assert [ended.data["heard_text"] for ended in story.told("turn.ended")] == ["dinner is ready"]
 
 
 async def test_an_announcement_that_asks_for_it_comes_after_a_chime() -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 CORE, PLUGINS = ROOT / "vonad", ROOT / "plugins"
 
 FLOORS: tuple[dict[str, str], ...] = (
-    {"words": "backoff errors frame events interjections plan sentences mailbox clock wav streams"},
+    {"words": "backoff cancellation errors frame events interjections plan sentences mailbox clock wav streams"},
     {"contracts": "transport backend control skill engine frontend host hookspecs __init__"},
     {
         "bus": "bus",

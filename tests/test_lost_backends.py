@@ -107,6 +107,27 @@ async def test_a_backend_whose_own_task_is_cancelled_is_lost_as_any_other() -> N
         assert story.outcomes == ["completed"]
 
 
+@pytest.mark.parametrize("method", ["hear", "commit", "say"])
+async def test_a_method_in_which_something_of_its_own_is_cancelled_has_failed(method: str) -> None:
+    async with two() as story:
+        story.dialogue.failures[method] = asyncio.CancelledError()  # type: ignore[assignment]
+        await story.say_command()
+        if method == "say":
+            await story.understood("what time is it")
+        assert (story.session.view().backend, story.bench.lost) == ("second", ["scripted"])
+
+
+async def test_a_line_in_which_something_of_its_own_is_cancelled_ends_its_session_and_no_turn_hangs() -> None:
+    class Careless(ScriptedLine):
+        async def play(self, frame: Frame) -> None:
+            raise asyncio.CancelledError
+
+    async with conversation(line=Careless()) as story:
+        await story.say_command()
+        await story.understood("what time is it", "It is noon.")
+        assert (reasons(story), len(story.outcomes)) == (["error(internal_error)"], 1)
+
+
 # What a dialogue's methods raise
 
 

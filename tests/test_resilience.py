@@ -86,6 +86,16 @@ async def test_a_defect_comes_out_as_a_typed_error_that_names_the_engine() -> No
     assert failed.value.code == "backend_step_failed"
 
 
+async def test_an_engine_that_has_something_of_its_own_cancelled_has_failed() -> None:
+    subject, states = pool(ManualClock())
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(VonadError, match="engine espeak failed: CancelledError") as failed:
+            async with subject:
+                raise asyncio.CancelledError
+        assert failed.value.code == "backend_step_failed"
+    assert states == ["open"]
+
+
 async def test_one_stream_too_many_waits_a_second_and_is_refused() -> None:
     clock = ManualClock()
     subject, _ = pool(clock)

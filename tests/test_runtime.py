@@ -155,9 +155,10 @@ async def test_a_name_that_is_taken_or_impossible_is_turned_away(tmp_path: Path)
         assert [view.id for view in home.house.satellites()] == ["desk"]
 
 
-async def test_a_transport_that_fails_is_asked_again_and_the_rest_lives(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", [RuntimeError("the bus fell over"), asyncio.CancelledError("a task of its own")])
+async def test_a_transport_that_fails_is_asked_again_and_the_rest_lives(tmp_path: Path, failure: BaseException) -> None:
     async with runtime_house(tmp_path) as home:
-        home.transport.waiting.put_nowait(RuntimeError("the bus fell over"))
+        home.transport.fail(failure)
         await settle()
         assert home.transport.asked == 1
         await home.clock.advance(2)

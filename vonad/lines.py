@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vonad.backoff import Backoff
 from vonad.bus import Bus
+from vonad.cancellation import called_off
 from vonad.clock import Clock
 from vonad.ear import Ear
 from vonad.engine import Detection
@@ -169,7 +170,9 @@ class Lines:
                     task.add_done_callback(self._lines.pop)
             except VonadError as error:
                 self._ill(part, error.message)
-            except Exception as error:  # a defect of the transport's
+            except (Exception, asyncio.CancelledError) as error:  # a defect of the transport's
+                if isinstance(error, asyncio.CancelledError) and called_off():
+                    raise
                 log.debug("%s failed", part.label, exc_info=True)
                 self._ill(part, f"{type(error).__name__}: {error}")
             await self._clock.sleep(backoff.next())

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Literal, TypeVar
 
+from vonad.cancellation import called_off
 from vonad.clock import Clock
 from vonad.errors import VonadError
 
@@ -124,7 +125,7 @@ class Pool(AbstractAsyncContextManager[T]):
         breaker = self.breaker
         if error is None or isinstance(error, self._harmless):
             breaker.succeeded()
-        elif not isinstance(error, Exception) or (isinstance(error, VonadError) and error.code in BLAMELESS):
+        elif not _failed(error):
             breaker.abandoned()
         else:
             breaker.failed()
@@ -161,3 +162,10 @@ class Pool(AbstractAsyncContextManager[T]):
                 place.set_result(None)
                 return
         self._free += 1
+
+
+def _failed(error: BaseException) -> bool:
+    """Whether this says that the engine does not work: so does what it had cancelled itself."""
+    if isinstance(error, asyncio.CancelledError):
+        return not called_off()
+    return isinstance(error, Exception) and not (isinstance(error, VonadError) and error.code in BLAMELESS)

@@ -71,8 +71,9 @@ class Answer:
         turn, state = floor.turn, floor.machine.state
         if turn is None or item.turn != turn.number or turn.outcome is not None or state is State.FALLING_BACK:
             return
-        early = state is State.LISTENING or turn.source == "say"
-        if early and _answers(item) and (turn.source == "say" or not self._heard_out(turn)):
+        announces = turn.source == "say"
+        early = announces or (state is State.LISTENING and not self._heard_out(turn))
+        if (early and _answers(item)) or (announces and isinstance(item, ReplyFailed)):
             return  # nobody asked for it, or not yet
         if turn.structure is not None and isinstance(item, Frame | ReplyText | ReplyDone):
             await self.structured.take(turn, turn.structure, item)

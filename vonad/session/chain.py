@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from vonad.backend import Backend, BackendCapabilities, Brief, Dialogue, Reply, ReplyFailed
+from vonad.cancellation import called_off
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.session.contact import RAISED, Contact, told
@@ -235,12 +236,9 @@ class Chain:
                     bond.opened.set_result(dialogue)
                 async with closing(dialogue.replies()) as replies:
                     await self._listen(bond, replies)
-        except asyncio.CancelledError as failure:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                return  # nobody asks this task how it ended; kept in it, the traceback would hold all that it passed by
-            error = told(bond.name, failure)  # something of its own was cancelled, not we
         except RAISED as failure:
+            if isinstance(failure, asyncio.CancelledError) and called_off():
+                return  # nobody asks this task how it ended; kept in it, the traceback would hold all that it passed by
             error = told(bond.name, failure)
         finally:
             bond.error = error

@@ -1,9 +1,11 @@
 """The contact: a dialogue as the session talks to it. Whatever it raises is its own end, and never the session's."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 from vonad.backend import Dialogue
+from vonad.cancellation import called_off
 from vonad.control import FallbackReason
 from vonad.engine import Exchange, Outcome, Output
 from vonad.errors import VonadError, first_error
@@ -13,8 +15,8 @@ from vonad.sentences import Sentences
 
 log = logging.getLogger(__name__)
 
-RAISED = (Exception, SystemExit, KeyboardInterrupt)
-"""What a plugin may raise that is not ours to pass on."""
+RAISED = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError)
+"""What a plugin may raise that is not ours to pass on; `told` passes on what is."""
 
 
 class Contact:
@@ -120,7 +122,9 @@ class Contact:
 
 
 def told(name: str, failure: BaseException) -> VonadError:
-    """What a backend raised, in our words."""
+    """What a backend raised, in our words. Raises it again when it is we who are called off."""
+    if isinstance(failure, asyncio.CancelledError) and called_off():
+        raise failure
     if isinstance(failure, BaseExceptionGroup):
         ours, _ = failure.split(VonadError)
         if ours is not None:

@@ -14,7 +14,7 @@ class ScriptedTransport(Transport):
     """
 
     def __init__(self, *satellites: str) -> None:
-        self.waiting: asyncio.Queue[Line | Exception | None] = asyncio.Queue()
+        self.waiting: asyncio.Queue[Line | BaseException | None] = asyncio.Queue()
         self.connected: list[ScriptedLine] = []
         self.asked = 0
         for satellite in satellites:
@@ -33,7 +33,7 @@ class ScriptedTransport(Transport):
         self.waiting.put_nowait(line)
         return line
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Whoever asks for lines gets this error once."""
         self.waiting.put_nowait(error)
 
@@ -46,6 +46,6 @@ class ScriptedTransport(Transport):
     async def lines(self) -> AsyncIterator[Line]:
         self.asked += 1
         while (line := await self.waiting.get()) is not None:
-            if isinstance(line, Exception):
+            if isinstance(line, BaseException):
                 raise line
             yield line
