@@ -55,9 +55,9 @@ async def test_what_is_delivered_waits_for_room_and_nothing_is_dropped() -> None
     assert mailbox.dropped == 0
 
 
-@pytest.mark.parametrize("ends", ["closed", "cleared"])
+@pytest.mark.parametrize("ends", ["closed", "overrun", "cleared"])
 async def test_who_waits_for_room_may_go_on_when_a_mailbox_is_closed_or_cleared(ends: str) -> None:
-    mailbox: Mailbox[int] = Mailbox(1)
+    mailbox: Mailbox[int] = Mailbox(1, keep=lambda _: True)
     assert await mailbox.deliver(1)
     waiting = asyncio.create_task(mailbox.deliver(2))
     await settle()
@@ -65,6 +65,9 @@ async def test_who_waits_for_room_may_go_on_when_a_mailbox_is_closed_or_cleared(
 
     if ends == "closed":
         mailbox.close()
+    elif ends == "overrun":
+        while mailbox.put(3):
+            pass
     else:
         mailbox.clear()
     assert await waiting is (ends == "cleared")

@@ -117,7 +117,7 @@ class Mailbox(Generic[T]):
             self.dropped += 1
         elif len(self._items) >= self.limit * KEPT_FACTOR:
             self.overrun = True
-            self._closed = True
+            self.close()
         else:
             self._items.append(item)
 
