@@ -471,6 +471,15 @@ class Pensive(ScriptedLine):
         return "in a moment"
 
 
+class Hasty(ScriptedLine):
+    """What it throws away because somebody interrupts, it takes for heard."""
+
+    def hush(self) -> None:
+        lost_s = self._lost_s
+        super().hush()
+        self._lost_s = lost_s
+
+
 class Boasting(ScriptedLine):
     @property
     def played(self) -> float:
@@ -487,6 +496,7 @@ class Lingering(ScriptedLine):
     [
         (lambda: Deaf(pace=SystemClock()), "drained returns once everything was cleared"),
         (lambda: Pensive(pace=SystemClock()), "hush is called, not awaited"),
+        (lambda: Hasty(pace=SystemClock()), "played does not count what was cleared"),
         (Boasting, "played counts what was heard|played is what was heard"),
         (lambda: ScriptedLine("Living Room"), "Line.satellite is an id"),
         (Lingering, "frames ends when the transport has closed"),
