@@ -91,6 +91,8 @@ class LocalLine(Line):
     def close(self, error: DeviceError | None = None) -> None:
         """End the frames, with an error unless it is closed in good order."""
         self._error = error = self._error or error
-        lost = VonadError("transport_recv_failed", str(error), op="local_audio.capture", retryable=True)
-        self.microphone.close(lost if error is not None else None)
-        self.speaker.close(str(self._error or "the sound device was closed"))
+        lost = None
+        if error is not None:
+            lost = VonadError("transport_recv_failed", str(error), op="local_audio.capture", retryable=True)
+        self.microphone.close(lost)
+        self.speaker.close(str(error or "the sound device was closed"))

@@ -244,6 +244,20 @@ async def test_frames_that_nobody_takes_are_dropped_and_counted(line, monkeypatc
             await asyncio.sleep(0.01)
 
 
+async def test_what_was_heard_before_the_device_was_lost_comes_before_the_reason(line):
+    while line.microphone.blocks < 3:
+        await asyncio.sleep(0.005)
+    line.close(DeviceError("lost", "somebody pulled the plug"))
+    line.close()
+    frames = line.frames()
+    for _ in range(line.microphone.blocks):
+        assert (await anext(frames)).samples[0] == 7
+    with pytest.raises(VonadError, match="somebody pulled the plug") as lost:
+        await anext(frames)
+    assert lost.value.code == "transport_recv_failed"
+    line.hush()  # there is nothing left to be silent
+
+
 async def test_samples_that_the_device_lost_are_counted(tmp_path, portaudio, caplog):
     portaudio(f"{PORTAUDIO}\nRawInputStream.lost = True")
     async with opened(tmp_path) as line:
