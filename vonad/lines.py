@@ -182,7 +182,7 @@ class Lines:
         self._bus.publish(Event("backend.health", {"name": part.label, "ok": False, "detail": why}))
 
     async def _serve_line(self, part: Part, line: Line, group: asyncio.TaskGroup) -> None:
-        """The spawn boundary of a line. In one piece: every frame that is captured passes through here."""
+        """The spawn boundary of a line. In one piece: it goes on with every frame that is captured."""
         try:
             satellite = self._taken_in(part, line)
             if satellite is None:
@@ -215,7 +215,7 @@ class Lines:
             log.exception("%s: a line failed", part.label)
 
     def _taken_in(self, part: Part, line: Line) -> Satellite | None:
-        """It has its name from here on; of two that come at once, one is turned away."""
+        """It has its name from here on. None: it is turned away, as is one of two that come at once."""
         name = line.satellite
         if not SATELLITE_ID.fullmatch(name) or name in self._satellites:
             why = "is connected already" if name in self._satellites else "is no id: a-z 0-9 _ -, at most 64"
