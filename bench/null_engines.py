@@ -53,7 +53,7 @@ now = time.monotonic  # the clock of frames; on Linux also that of time.perf_cou
 class NullLine(Line):
     """In-process: frames go in by `push`; what is played takes its time without making a sound.
 
-    on_first, on_clear: told once of the next frame that is played, or of the next clear: its time.
+    on_first, on_clear: told once of the next frame that is played, or of the next hush or clear: its time.
     on_show: told of every state and its time.
     late:    frames that were played after a clear, of the turn that was cleared.
     """

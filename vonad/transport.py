@@ -56,7 +56,7 @@ class Line(ABC):
 
     @property
     def played(self) -> float:
-        """Seconds of sound heard since the line opened, where capabilities.position says so."""
+        """Seconds of sound heard since the line opened, nothing thrown away, where capabilities.position says so."""
         return 0.0
 
     @property
