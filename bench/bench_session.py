@@ -90,19 +90,23 @@ async def turn(rounds: str) -> Figures:
     prepared_to_first_audio: the words were known before the end, so that the reply could be made ready.
     stream_end_to_first_audio: as the first, but it comes as fast as it is taken, as Home Assistant's is asked.
     stream_end_whole_to_first_audio: the same of the second.
+    interrupt_to_cleared: a line that falls silent without waiting, as the peers' do.
+    interrupt_to_clear: one that has to be waited for is told to.
     """
     async with null_house() as house:
         line, session_id = await house.listening("desk")
-        replied, prepared, stopped, woken, reopened, voiced = [], [], [], [], [], []
+        replied, prepared, stopped, waited_for, woken, reopened, voiced = [], [], [], [], [], [], []
         for number in range(int(rounds or 40) + WARM_UP):
             replied.append(await ask(line))
             await asyncio.sleep(0.11)
             cleared: asyncio.Future[float] = asyncio.get_running_loop().create_future()
             line.on_clear = cleared.set_result
             if number % 2:
+                line.hushes = number % 4 == 1
                 begun = now()
                 await house.service.sessions.interrupt(session_id)
-                stopped.append(await asyncio.wait_for(cleared, 5) - begun)
+                (stopped if line.hushes else waited_for).append(await asyncio.wait_for(cleared, 5) - begun)
+                line.hushes = True
                 await until(line, "idle")
             else:
                 opened: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -151,6 +155,7 @@ async def turn(rounds: str) -> Figures:
             "stream_end_whole_to_first_audio": us(fed[WARM_UP:]),
             "prepared_to_first_audio": us(prepared[WARM_UP:]) if len(prepared) > WARM_UP else None,
             "interrupt_to_cleared": us(stopped[WARM_UP:]),
+            "interrupt_to_clear": us(waited_for[WARM_UP:]),
             "wake_to_cleared": us(woken[WARM_UP:]),
             "wake_to_listening": us(reopened[WARM_UP:]),
             "speech_to_cleared": us(voiced[WARM_UP:]) if len(voiced) > WARM_UP else None,

@@ -55,6 +55,7 @@ class NullLine(Line):
 
     on_first, on_clear: told once of the next frame that is played, or of the next hush or clear: its time.
     on_show: told of every state and its time.
+    hushes:  it falls silent without waiting, as most lines can; else when it is told to clear.
     late:    frames that were played after a clear, of the turn that was cleared.
     """
 
@@ -62,6 +63,7 @@ class NullLine(Line):
         self.satellite = satellite
         self.capabilities = LineCapabilities(playback_rate=RATE, full_duplex=full_duplex)
         self.captured: Mailbox[Frame] = Mailbox(2_000)
+        self.hushes = True
         self.late = 0
         self.state = "idle"
         self.on_first: Callable[[float], None] | None = None
@@ -91,15 +93,11 @@ class NullLine(Line):
         await self._rest(ROOM_S)
 
     async def clear(self) -> None:
-        self.hush()
+        self._fall_silent()
 
     def hush(self) -> None:
-        at = now()
-        self._cleared_turn, self._done_at = self._turn, 0.0
-        self._silent.set()
-        if self.on_clear is not None:
-            clear, self.on_clear = self.on_clear, None
-            clear(at)
+        if self.hushes:
+            self._fall_silent()
 
     async def drained(self) -> None:
         await self._rest(0.0)
@@ -108,6 +106,14 @@ class NullLine(Line):
         self.state = state
         if self.on_show is not None:
             self.on_show(state, now())
+
+    def _fall_silent(self) -> None:
+        at = now()
+        self._cleared_turn, self._done_at = self._turn, 0.0
+        self._silent.set()
+        if self.on_clear is not None:
+            clear, self.on_clear = self.on_clear, None
+            clear(at)
 
     async def _rest(self, left_s: float) -> None:
         """Until no more than this is left to be heard, or it is thrown away."""
