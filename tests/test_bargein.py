@@ -344,7 +344,7 @@ async def test_it_interrupts_once() -> None:
     reply.bargein.overheard("turn on the lamp stop")
     await reply.hear(speech(1.0))
     assert reply.sources == ["speech"]
-    assert not reply.bargein.open
+    assert reply.bargein.turn is None
 
 
 async def test_without_a_detector_words_alone_interrupt() -> None:
@@ -361,7 +361,7 @@ async def test_without_a_detector_words_alone_interrupt() -> None:
 @pytest.mark.parametrize("how", [{"full_duplex": False}, {"enabled": False}])
 async def test_closed_where_nobody_can_or_may_interrupt(how: dict[str, bool]) -> None:
     reply = Reply(overhears=False, **how)  # type: ignore[arg-type]
-    assert not reply.bargein.open
+    assert reply.bargein.turn is None
     await reply.hear(speech(2.0))
     assert (reply.ducks, reply.sources) == ([], [])
 

@@ -16,7 +16,7 @@ from vonad.events import Event, coarse
 from vonad.part import Part
 from vonad.parts import Parts
 from vonad.plan import SATELLITE_ID, Wake
-from vonad.session.machine import State
+from vonad.session.machine import State, Trigger
 from vonad.session.session import Session
 from vonad.session.words import words
 from vonad.settings import Settings
@@ -117,6 +117,12 @@ class Lines:
         if found is None:
             raise VonadError("not_found", f"satellite {satellite!r} is not connected; {self.who()}", op="satellite")
         return found
+
+    def follow(self, event: Event) -> None:
+        """A session's state, told by this event, is its satellite's: unless another session has its line."""
+        satellite = self._satellites.get(event.satellite or "")
+        if satellite is not None and (satellite.session is None or satellite.session.id == event.session_id):
+            satellite.follow(str(event.data["state"]), drained=event.data["reason"] == Trigger.PLAYBACK_FINISHED)
 
     def who(self) -> str:
         """A clause that names the satellites that are online."""

@@ -28,7 +28,6 @@ from vonad.reaper import Reaper
 from vonad.reception import Reception
 from vonad.resilience import BreakerState
 from vonad.session.announcement import Announcement
-from vonad.session.machine import Trigger
 from vonad.session.session import Session
 from vonad.sessions import Sessions
 from vonad.settings import Settings
@@ -186,16 +185,9 @@ class Runtime:
     def _session_event(self, event: Event) -> None:
         if event.type != "latency.mark":  # the most there are, and no news of the session
             if event.type == "session.state":
-                self._show(event)
+                self.lines.follow(event)
             self.sessions.heard(event)
         self.bus.publish(event)
-
-    def _show(self, event: Event) -> None:
-        """A session's state is its satellite's."""
-        satellite = self.lines.find(event.satellite)
-        if satellite is None or (satellite.session is not None and satellite.session.id != event.session_id):
-            return
-        satellite.follow(str(event.data["state"]), drained=event.data["reason"] == Trigger.PLAYBACK_FINISHED)
 
     def _risk_there(self, session_id: str, name: str) -> Risk | None:
         return self.sessions.risk(session_id, name)

@@ -229,19 +229,11 @@ class Sessions:
         opened = self._open.get(event.session_id or "")
         if opened is None:
             return
-        if event.type.startswith(ACTIVITY) and not _announces(opened.session, event.turn):
-            opened.active_at = self._clock.monotonic()
+        if event.type.startswith(ACTIVITY) and not opened.session.announces(event.turn):
+            opened.active_at = self._clock.monotonic()  # nobody uses a session by being told something
         elif event.type == "session.state":
             opened.admission.moved()
         elif event.type == "error":
             opened.error = VonadError(str(event.data["code"]), str(event.data["message"]), op=str(event.data["op"]))
         elif event.type == "session.closed":
             opened.reason = str(event.data["reason"])
-
-
-def _announces(session: Session, turn: int | None) -> bool:
-    """Whether this turn is an announcement: nobody uses a session by being told something."""
-    known = session.turn
-    if known is None or known.number != turn:
-        known = session.last
-    return known is not None and known.number == turn and known.source == "say"

@@ -54,6 +54,7 @@ UTTERED_S = 0.25
 class BargeIn:
     """Open while a reply is made or plays that may be interrupted.
 
+    turn:      whose reply that is; None while it is closed, and wants nothing of what is captured.
     went_on:   whether who interrupted last went on with words that had only seemed to have ended.
     interrupt: called once at most for each reply, with "speech" or "stop_word" and what the user has said so far,
                PRE_ROLL_S before it included.
@@ -75,7 +76,7 @@ class BargeIn:
         self._mouth = mouth
         self._announcer = announcer
         self._interrupt = interrupt
-        self._turn: Turn | None = None
+        self.turn: Turn | None = None
         self._detector: VoiceActivityDetector | None = None
         self._activity: VoiceActivity | None = None
         self._window_s = 0.0
@@ -88,11 +89,6 @@ class BargeIn:
         self._quiet_s = PHRASE_S
         self._faint_s = self._still_s = 0.0
         self._attended = False
-
-    @property
-    def open(self) -> bool:
-        """Whether it wants what is captured."""
-        return self._turn is not None
 
     @property
     def ducked(self) -> bool:
@@ -118,7 +114,7 @@ class BargeIn:
         may = self._rules.enabled and self._announcer.interruptible
         if line is None or not line.capabilities.full_duplex or not may:
             return
-        self._turn = turn
+        self.turn = turn
         self._detector, self._activity = detector, None
         self._window_s = 0.0 if detector is None else detector.window / CAPTURE_RATE
         if not self._floor.capabilities.overhears:
@@ -136,7 +132,7 @@ class BargeIn:
     def closed(self) -> tuple[Frame, ...]:
         """The reply is over. What somebody was saying who had not interrupted it yet: the beginning of what follows."""
         said = tuple(self._past.frames) if self._ducked else ()
-        self._turn = None
+        self.turn = None
         self._resume()
         self._past.clear()
         self.echo.anew()
@@ -147,7 +143,7 @@ class BargeIn:
 
     async def hear(self, frame: Frame) -> None:
         """A captured frame, 16 kHz."""
-        turn = self._turn
+        turn = self.turn
         if turn is None:
             return
         before = self._ducked
@@ -167,16 +163,16 @@ class BargeIn:
                     await dialogue.overhear(frame)
                 elif self._ducked or self._attended:
                     for kept in tuple(self._past.frames):
-                        if self._turn is turn:
+                        if self.turn is turn:
                             await dialogue.overhear(kept)
             except RAISED as failure:
                 dialogue.lost(failure)
-        if self._turn is turn and self._ducked:
+        if self.turn is turn and self._ducked:
             self._judge()
 
     def overheard(self, text: str) -> None:
         """Words so far."""
-        if self._turn is None:
+        if self.turn is None:
             return
         remark = self._remark
         if self._detector is None and not self._ducked:
@@ -205,7 +201,7 @@ class BargeIn:
             if self._still_s >= self._rules.resume_s:
                 self._attended = False
             return
-        if not self._origin.is_user(frame.samples, self._turn, begins=self._quiet_s > GAP_S):
+        if not self._origin.is_user(frame.samples, self.turn, begins=self._quiet_s > GAP_S):
             self._wait(self._window_s)
             self._attend()
             return
@@ -265,7 +261,7 @@ class BargeIn:
         enough_words = len(remark.said) >= rules.words
         enough_speech = self._longest_s >= rules.speech_s
         overhears = self._floor.capabilities.overhears
-        acts = self._turn is not None and self._turn.acted
+        acts = self.turn is not None and self.turn.acted
         goes_on = self._continuation.under_way and not acts
         if overhears and remark.ours:
             if enough_words:

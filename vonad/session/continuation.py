@@ -30,12 +30,11 @@ class Continuation:
         """This turn's words have ended; nothing has sounded since."""
         self._turn = turn
         self._silent_s, self._pushed_s = SETTLE_S, self._mouth.pushed_s
-        self.anew()
+        self.under_way, self._power, self._pieces = False, 0.0, 0
 
     def anew(self) -> None:
         """Nobody speaks any more."""
-        self.under_way = False
-        self._power, self._pieces = 0.0, 0
+        self.under_way, self._power, self._pieces = False, 0.0, 0
 
     def passed(self, seconds: float) -> None:
         """So much more has been captured; what sounded meanwhile may have been heard whole."""

@@ -192,15 +192,16 @@ class Course:
     @property
     def attentive(self) -> bool:
         """Whether frames are wanted."""
-        return self._floor.machine.state is State.LISTENING or self.barge_in.open or self.resumption.wanted
+        listening = self._floor.machine.state is State.LISTENING
+        return listening or self.barge_in.turn is not None or self.resumption.wanted
 
     def entered(self, change: Change) -> None:
         """The session has changed its state."""
         turn = self._floor.turn
         if change.state not in ANSWERING:
-            if self.barge_in.open:
+            if self.barge_in.turn is not None:
                 self.barge_in.closed()
-        elif turn is not None and not self.barge_in.open:
+        elif turn is not None and self.barge_in.turn is None:
             self.barge_in.opened(turn, self.microphone.detector)
         elif change.state is State.SPEAKING:
             self.barge_in.sounds()
@@ -209,7 +210,7 @@ class Course:
     def endpoint(self, turn: Turn, reason: str) -> bool:
         """The user's words have ended, for this reason; whether there is something to answer."""
         floor = self._floor
-        if floor.turn is not turn or floor.state is not State.LISTENING:
+        if floor.turn is not turn or floor.machine.state is not State.LISTENING:
             return False
         unheard = reason == "no_speech" if self.microphone.detector is None else not self.microphone.spoke
         if unheard:
@@ -217,8 +218,7 @@ class Course:
             return False
         turn.endpoint = reason
         turn.audio_gap = floor.line is not None and floor.line.dropped > self._dropped
-        turn.asked_at = self.microphone.speech_end_at
-        self.microphone.close()
+        turn.asked_at = self.microphone.close()
         floor.mark(turn, "endpoint")
         floor.machine.fire(Trigger.END_OF_TURN, State.PROCESSING, reason=reason)
         return True

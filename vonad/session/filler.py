@@ -28,18 +28,17 @@ class Filler:
         self._mouth = mouth
         self._turn: Turn | None = None
 
-    def waiting(self, turn: Turn) -> None:
-        """The user of this turn waits; told again in the same turn, it goes on counting from the first time."""
+    def entered(self, state: State, turn: Turn | None) -> None:
+        """The session has changed its state; a wait that goes on in the same turn counts from its beginning."""
         floor = self._floor
+        if state not in WAITING or turn is None:
+            self._turn = None  # there is something to hear, or nothing to wait for
+            floor.drop_timer("filler")
+            return
         if floor.plan.filler == "none" or floor.line is None or turn is self._turn:
             return
         self._turn = turn
         floor.after("filler", floor.plan.filler_s, lambda: self._begin(turn))
-
-    def over(self) -> None:
-        """There is something to hear, or nothing to wait for."""
-        self._turn = None
-        self._floor.drop_timer("filler")
 
     def _wanted(self, turn: Turn) -> bool:
         floor = self._floor

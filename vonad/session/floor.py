@@ -159,10 +159,11 @@ class Floor:
         request = self.turn.request_id if self.turn is not None else None
         self.tell("error", {"code": error.code, "message": error.message, "op": error.op or op, "id": request})
 
-    def mark(self, turn: Turn, stage: str) -> None:
-        """Note and publish that a turn reached a stage, the first time it does."""
-        ms = turn.mark(stage, self.clock.monotonic())
-        if ms is not None:
+    def mark(self, turn: Turn, stage: str, at: float | None = None) -> None:
+        """Note and publish that a turn reached a stage, the first time it does. at: monotonic; now, by default."""
+        if stage not in turn.stages:
+            seconds = (self.clock.monotonic() if at is None else at) - turn.started_at
+            ms = turn.stages[stage] = round(seconds * 1000, 1)
             self.tell("latency.mark", {"stage": stage, "ms": ms}, turn=turn.number)
 
     def spend(self, tokens: int) -> None:

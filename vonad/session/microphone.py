@@ -68,11 +68,6 @@ class Microphone:
         return self._began or (self._hearing is not None and self._hearing.spoke)
 
     @property
-    def speech_end_at(self) -> float:
-        """Monotonic capture time of the end of the last speech; now where nobody measures it."""
-        return self._hearing.speech_end_at if self._hearing is not None else self._floor.clock.monotonic()
-
-    @property
     def captured(self) -> Sequence[Frame]:
         """The sound of the turn so far, what was captured before it included; the last `maximum_s` of it.
 
@@ -128,13 +123,15 @@ class Microphone:
         if self._floor.turn is not None:  # it rang in vain where there was no backend
             self._watch(self._floor.turn)
 
-    def close(self) -> None:
-        """Hear no more of this turn; what was measured in it is forgotten."""
-        if self._hearing is not None:
-            self._said_until = self._hearing.speech_end_at + BREATH_S
-        self._early = self._hearing = None
-        self._began = False
+    def close(self) -> float:
+        """Hear no more of this turn, and forget it; the monotonic time of its last speech, now if nobody measured."""
+        hearing, self._hearing, self._early, self._began = self._hearing, None, None, False
         self._floor.drop_timer("frames")
+        if hearing is None:
+            return self._floor.clock.monotonic()
+        ended_at = hearing.speech_end_at
+        self._said_until = ended_at + BREATH_S
+        return ended_at
 
     def hear(self, frame: Frame) -> Awaitable[None]:
         """A captured frame, 16 kHz."""

@@ -38,7 +38,7 @@ class Overlap:
     def began(self) -> bool:
         """A backend that hears for itself heard somebody speak: while a reply is made or plays, that interrupts it."""
         self._microphone.began()
-        breaks_in = self.barge_in.open
+        breaks_in = self.barge_in.turn is not None
         if breaks_in:
             self._interrupted("speech", self.barge_in.closed())
         return breaks_in

@@ -41,7 +41,7 @@ class Session:
     run:    its whole life; returns when it is closed, and raises nothing but cancellation.
     opened: set once the first state after connecting is reached, or the session is over.
     listen, ask, say, inject, compact, stop, close: the verbs; each acts at once, or raises.
-    listening: whether the microphone is open.
+    state:  where it stands; listening: whether the microphone is open.
     hear:   wants every captured frame, 16 kHz, while `attentive`.
     past:   gives away what was captured just before now.
     """
@@ -59,6 +59,7 @@ class Session:
         self.id = session_id
         self.plan = plan
         self.opened = asyncio.Event()
+        self.state = State.CREATED
         self.listening = False
         self._line = line
         self._means = means
@@ -72,11 +73,6 @@ class Session:
         self._injection = Injection(self._floor, say=self.say)
         self._compaction = Compaction(self._floor)
         self._lamp = Lamp(line)
-
-    @property
-    def state(self) -> State:
-        """Where it stands."""
-        return self._floor.state
 
     @property
     def capabilities(self) -> BackendCapabilities:
@@ -107,6 +103,14 @@ class Session:
     def last(self) -> Turn | None:
         """The turn before."""
         return self._floor.last
+
+    def announces(self, turn: int | None) -> bool:
+        """Whether the turn of this number, the open one or the one before, is an announcement."""
+        floor = self._floor
+        known = floor.turn
+        if known is None or known.number != turn:
+            known = floor.last
+        return known is not None and known.number == turn and known.source == "say"
 
     @property
     def speaking_text(self) -> str:
@@ -265,6 +269,7 @@ class Session:
         self._farewell.begin(reason)
 
     def _changed(self, change: Change) -> None:
+        self.state = change.state
         self.listening = change.state is State.LISTENING
         self._floor.tell_state(change.previous, change.reason, turn=change.epoch)
         self._course.entered(change)

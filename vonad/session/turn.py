@@ -130,13 +130,6 @@ class Turn:
         """How it ends if it does so now: cut short in this way, unless its reply has been played to its end."""
         return self.outcome or ("failed" if self.failed else "completed" if self.heard_out else cut)
 
-    def mark(self, stage: str, at: float) -> float | None:
-        """Note when a stage was reached, the first time only; milliseconds from the start of the turn."""
-        if stage in self.stages:
-            return None
-        self.stages[stage] = round((at - self.started_at) * 1000, 1)
-        return self.stages[stage]
-
     def record(self, planned: str) -> TurnRecord:
         """What the history keeps of it, once it is over. planned: the backend that should have answered."""
         return TurnRecord(

@@ -113,8 +113,7 @@ class Wakes:
         """The turn that has just begun is due to this one, which came before: its time counts from there."""
         floor, turn = self._floor, self._floor.turn
         if wake is not None and turn is not None:
-            ms = turn.mark("wake", min(wake.at, turn.started_at))
-            floor.tell("latency.mark", {"stage": "wake", "ms": ms})
+            floor.mark(turn, "wake", min(wake.at, turn.started_at))
 
     def _make_way(self, turn: Turn) -> None:
         """Nothing is heard of this turn just now, and nothing will be."""

@@ -84,8 +84,8 @@ class Watch:
         """The session has changed its state."""
         floor, limits = self._floor, self._floor.means.limits
         state = change.state
-        self._bridge(state)
         turn = floor.turn
+        self._filler.entered(state, turn)
         if state in WAITING and turn is not None and turn.budget is not None:
             turn.budget.begin()
         if state in RESTING and change.previous not in RESTING:
@@ -119,13 +119,6 @@ class Watch:
         turn = self._floor.turn
         if turn is not None and self._floor.state is State.EXECUTING_SKILL:
             self._wait(turn.skill_budget_s + AROUND_SKILL_S, self._stuck)
-
-    def _bridge(self, state: State) -> None:
-        """Have the wait for a reply filled, as the plan wants it."""
-        if state in WAITING and self._floor.turn is not None:
-            self._filler.waiting(self._floor.turn)
-        else:
-            self._filler.over()
 
     def _wait(self, seconds: float, act: Callable[[int, float], None]) -> None:
         epoch = self._floor.machine.epoch

@@ -134,7 +134,7 @@ class WakeMachine:
             return
         self._activity = activity
         if not self.muted:
-            self._act()
+            self._fire(_STIMULI[activity])
 
     def mute(self, *, on: bool) -> None:
         """Its microphone is off, or on again; the latter is no return from a turn, and nothing to cool down from."""
@@ -145,18 +145,15 @@ class WakeMachine:
             self._fire(S.MUTED)
         else:
             self._fire(S.UNMUTED)
-            self._act()
+            self._fire(_STIMULI[self._activity])
 
-    def _act(self) -> None:
-        stimulus = _STIMULI[self._activity]
-        if self._fire(stimulus) and stimulus is S.RESTED:
-            self._rested_at = self._clock.monotonic()
-
-    def _fire(self, stimulus: Stimulus) -> bool:
+    def _fire(self, stimulus: Stimulus) -> None:
         to = TRANSITIONS.get((self._state, stimulus))
-        if to is not None:
-            self._state = to
-        return to is not None
+        if to is None:
+            return
+        self._state = to
+        if stimulus is S.RESTED:
+            self._rested_at = self._clock.monotonic()
 
     def _since(self, moment: float) -> float:
         return self._clock.monotonic() - moment
