@@ -25,7 +25,7 @@ from vonad.cli.demo.promises import STATES
 from vonad.cli.demo.story import SAID
 from vonad.cli.reference import commands
 from vonad.daemon import DATABASE, SOCKET
-from vonad.events import EVENTS, coarse
+from vonad.events import COARSE, EVENTS
 from vonad.identity import FILE
 from vonad.instance import LOCK
 from vonad.mqtt import publisher, topics
@@ -106,7 +106,7 @@ def test_the_events_of_a_satellite_are_those_it_is_told():
 
 def test_every_state_is_there_with_its_word_on_mqtt():
     assert [(coded(a)[0], coded(b)[0]) for a, b, _ in rows(section(SESSIONS, "States"))] == [
-        (str(state), coarse(state)) for state in State
+        (str(state), COARSE[state]) for state in State
     ]
 
 

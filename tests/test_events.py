@@ -6,7 +6,7 @@ import re
 import pytest
 
 from vonad import EVENTS, Event
-from vonad.events import coarse
+from vonad.events import COARSE
 
 
 def test_the_envelope_is_what_every_face_shows() -> None:
@@ -65,4 +65,4 @@ def test_state_and_terminal_events_are_never_dropped(name: str) -> None:
     ],
 )
 def test_twelve_states_are_shown_as_four(states: str, shown: str) -> None:
-    assert {coarse(state) for state in states.split()} == {shown}
+    assert {COARSE[state] for state in states.split()} == {shown}

@@ -24,7 +24,7 @@ from vonad.backend import (
     Transcript,
 )
 from vonad.errors import VonadError
-from vonad.events import coarse
+from vonad.events import COARSE
 from vonad.frame import Frame
 from vonad.host import NoSettings
 from vonad.plan import ContextEvent, InjectMode, Plan, Wake
@@ -502,7 +502,7 @@ class Interleavings(RuleBasedStateMachine):
             assert types.index("session.closed") == len(types) - 1, types[types.index("session.closed") :]
         if self.line.shown:
             now = self.session.state
-            shown = {coarse(now)} | ({"listening"} if now is State.FALLING_BACK else set())
+            shown = {COARSE[now]} | ({"listening"} if now is State.FALLING_BACK else set())
             assert self.line.shown[-1][0] in shown
         self._acts_once()
 

@@ -140,17 +140,18 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
 
 COARSE: Mapping[str, str] = MappingProxyType(
     {
+        "created": "idle",
+        "connecting": "idle",
+        "idle": "idle",
         "listening": "listening",
         "processing": "processing",
         "executing_skill": "processing",
-        "falling_back": "processing",
         "speaking": "responding",
         "interrupted": "responding",
+        "falling_back": "processing",
+        "away": "idle",
+        "closing": "idle",
+        "closed": "idle",
     }
 )
-"""Session state → one of the four words of a satellite's state; every other state is `idle`."""
-
-
-def coarse(state: str) -> str:
-    """idle, listening, processing or responding."""
-    return COARSE.get(state, "idle")
+"""Session state → one of the four words of a satellite's state."""

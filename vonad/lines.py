@@ -12,7 +12,7 @@ from vonad.clock import Clock
 from vonad.ear import Ear
 from vonad.engine import Detection
 from vonad.errors import VonadError
-from vonad.events import Event, coarse
+from vonad.events import COARSE, Event
 from vonad.part import Part
 from vonad.parts import Parts
 from vonad.plan import SATELLITE_ID, Wake
@@ -54,7 +54,7 @@ class Satellite:
 
     def follow(self, state: str, *, drained: bool) -> None:
         """Its session's state is this now. drained: because all that it had to say was played."""
-        before, self.state = self.state, coarse(state)
+        before, self.state = self.state, COARSE[state]
         if state in BEGINNING:
             return
         said = self._said() if before == "responding" != self.state else ""

@@ -105,6 +105,8 @@ class DefaultPolicy:
 class Policy:
     """Asks the hooks, the first answer that is not None counts, and checks what they answer.
 
+    Most houses have nobody who has a say in what every word and every reply waits for: that is looked at first.
+
     report: told (hook, error) of each hook that raised, answered nonsense or was slow; the error names the plugin.
     """
 
@@ -141,6 +143,8 @@ class Policy:
     def control(self, event: ControlEvent, session: Look) -> Decision:
         """What becomes of something that a backend did: it goes on, unless a plugin objects, or fails to decide."""
         hook = "review_control_event"
+        if not self._hooks.says(hook):
+            return CONTINUE
         try:
             return self._asked(hook, "a Decision", _is_decision, event=event, session=session) or CONTINUE
         except VonadError as error:
@@ -158,11 +162,13 @@ class Policy:
 
     def user_text(self, text: str, session: Look) -> str:
         """What is answered in place of what was said. Raises hook_denied."""
-        return self._rewritten("rewrite_user_text", text, session)
+        hook = "rewrite_user_text"
+        return self._rewritten(hook, text, session) if self._hooks.says(hook) else text
 
     def reply(self, text: str, session: Look) -> str:
         """What is spoken in place of what was generated. Raises hook_denied."""
-        return self._rewritten("rewrite_reply", text, session)
+        hook = "rewrite_reply"
+        return self._rewritten(hook, text, session) if self._hooks.says(hook) else text
 
     def _rewritten(self, hook: str, text: str, session: Look) -> str:
         try:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
-from vonad.events import EVENTS, Event, coarse
+from vonad.events import COARSE, EVENTS, Event
 from vonad.mqtt.arrival import OFFLINE, ONLINE
 from vonad.mqtt.message import Outgoing, state
 from vonad.mqtt.topics import STATE, WORDS, Topics
@@ -101,7 +101,7 @@ class Publisher:
             # A session that was superseded ends while its successor already listens.
             if self._sessions.setdefault(satellite, event.session_id or "") != event.session_id:
                 return
-            word = coarse(str(event.data.get("state")))
+            word = COARSE.get(str(event.data.get("state")), "idle")
             if event.type == "session.closed":
                 del self._sessions[satellite]
             if word != self._states.get(satellite):

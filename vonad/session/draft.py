@@ -61,7 +61,7 @@ class Draft:
 
     def settle(self, turn: Turn, final: str) -> bool:
         """Whether what was prepared is the answer to the final words; it is a draft no longer."""
-        drafted = self._of(turn)
+        drafted = None if self._text is None else self._of(turn)
         same = drafted is not None and words(drafted) == words(final)
         fits = drafted is not None and usable(self._floor.plan.preemptive, drafted, final)
         self.confirmed = fits and (same or not self.acts()) and self._prepared and not self._spoiled

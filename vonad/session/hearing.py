@@ -146,7 +146,7 @@ class Hearing:
         """Why the turn is over; None: it goes on."""
         if self.spoke and not self.in_speech:
             quiet = self._judged - self._speech_end
-            if quiet >= self._partial or (quiet >= self._silence and not self._midway and self._settled):
+            if quiet >= self._partial or (quiet >= self._silence and not self._unsettled):
                 return "silence"
             if self._whole and (quiet >= self._complete or self._quiet_by(self._complete - quiet)):
                 return "semantic"
@@ -161,13 +161,10 @@ class Hearing:
         return self._verdict == "complete" and self.current
 
     @property
-    def _midway(self) -> bool:
-        """In doubt it is waited for: words that are not quite current may be nearly all."""
-        return self._verdict == "partial" and self._speech_end - self._worded <= OLD_S * CAPTURE_RATE
-
-    @property
-    def _settled(self) -> bool:
-        return self._pushed - self._changed >= SETTLED_S * CAPTURE_RATE
+    def _unsettled(self) -> bool:
+        """In doubt the rest of the words is waited for: those that are not quite current may be nearly all."""
+        midway = self._verdict == "partial" and self._speech_end - self._worded <= OLD_S * CAPTURE_RATE
+        return midway or self._pushed - self._changed < SETTLED_S * CAPTURE_RATE
 
     def _windows(self, frame: Frame) -> Sequence[float]:
         self.sound.append(frame)

@@ -2,7 +2,7 @@
 
 import logging
 
-from vonad.events import coarse
+from vonad.events import COARSE
 from vonad.plan import Wake
 from vonad.session.machine import State
 from vonad.transport import Line
@@ -23,7 +23,7 @@ class Lamp:
 
     def show(self, state: State, *, captures: bool) -> None:
         """The session's state is this now. captures: what is said is kept, whatever the state."""
-        now = "listening" if captures else coarse(state)
+        now = "listening" if captures else COARSE[state]
         if self._line is None or now == self._shown:
             return
         self._shown = now

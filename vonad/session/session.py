@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from vonad.backend import BackendCapabilities, Brief
 from vonad.errors import VonadError, first_error
@@ -157,7 +158,7 @@ class Session:
             language=self.plan.language,
             aloud=self._line is not None,
             style=self.plan.style,
-            rewrite=lambda text: self._means.policy.reply(text, self.view),
+            rewrite=partial(self._means.policy.reply, session=self.view),
             spend=self._floor.spend,
             interjections=self.plan.barge_in.stop_words + self.plan.barge_in.back_channels,
         )

@@ -146,8 +146,10 @@ class Skills:
     def confirmed(self, turn: Turn, text: str) -> bool:
         """Whether this text answers a question that a skill waits on; then what comes of it is the turn's answer."""
         pending = self.confirmation.pending
+        if pending is None:
+            return False
         verdict = self.confirmation.answered(text, self._floor.plan.language)
-        if pending is None or verdict is None:
+        if verdict is None:
             return False
         if verdict == "no":
             self._mouth.own_words(turn, phrase("confirm_no", self._floor.plan.language), key="confirm_no")
