@@ -41,6 +41,7 @@ class Part:
 
     reason: why it does not run.
     code:   of the error behind that.
+    pool:   its component, where that is an engine that runs, for whoever borrows it.
     leaves: a reload takes it out of the house.
     """
 

@@ -82,8 +82,9 @@ class Parts:
 
     def pool(self, role: Role, name: str) -> Pool[object]:
         """An engine with its streams and breaker. Raises backend_unavailable."""
-        part = self.get("engines", name)
-        if part.offer is None or part.offer.role != role or part.pool is None:
+        part = self._parts.get(("engines", name))
+        if part is None or part.pool is None or part.offer is None or part.offer.role != role:
+            part = self.get("engines", name)  # which says why, if it does not run
             has = part.offer.role if part.offer is not None else "none"
             raise VonadError("backend_unavailable", f"{part.label} is an engine for {has}, not for {role}", op=name)
         return part.pool
@@ -167,7 +168,7 @@ class Parts:
         finally:
             if part.group == "skills" and isinstance(part.component, Skill):
                 self.catalogue.remove(part.component.name)
-            part.component = None
+            part.component = part.pool = None
             part.settled.set()
             part.closed.set()
 

@@ -107,7 +107,8 @@ class Pool(AbstractAsyncContextManager[T]):
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def __aenter__(self) -> T:
-        self.breaker.admit()
+        if self.breaker.state != "closed":  # else it lets everything through
+            self.breaker.admit()
         if self._free:
             self._free -= 1
             return self.part
@@ -121,7 +122,10 @@ class Pool(AbstractAsyncContextManager[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pass_on()
+        if self._waiting:
+            self._pass_on()
+        else:
+            self._free += 1
         breaker = self.breaker
         if error is None or isinstance(error, self._harmless):
             breaker.succeeded()

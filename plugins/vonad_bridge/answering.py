@@ -54,7 +54,9 @@ class Turn:
 
 
 class Answer:
-    """The answer to one text. A draft's skills are asked for at once; all else of it is held back until its release.
+    """The answer to one text, which a task of the group makes from now on.
+
+    A draft's skills are asked for at once; all else of it is held back until its release.
 
     released: what is made comes out.
     acted:    a skill was asked for.
@@ -70,6 +72,7 @@ class Answer:
         *,
         context: Sequence[ContextEvent],
         out: Outlet,
+        group: asyncio.TaskGroup,
         draft: bool = False,
         output: Output | None = None,
     ) -> None:
@@ -88,12 +91,7 @@ class Answer:
         self._freed: asyncio.Event | None = None
         self._begun = False
         self._stopped = False
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self, group: asyncio.TaskGroup) -> None:
-        """Begin to make it."""
-        name = f"bridge of session {self._brief.session_id} answers"
-        self._task = group.create_task(self._answer(), name=name)
+        self._task = group.create_task(self._answer(), name=f"bridge of session {brief.session_id} answers")
 
     def release(self) -> None:
         """It is wanted: what was held back comes out now, the rest as it is made."""
@@ -106,8 +104,7 @@ class Answer:
     def stop(self) -> None:
         """Nothing more of it comes out."""
         self._stopped = True
-        if self._task is not None:
-            self._task.cancel()
+        self._task.cancel()
 
     async def _answer(self) -> None:
         tries = Tries("agent", self._cascade.settings.agent, self._cascade.host, self._tell)

@@ -180,10 +180,10 @@ class BridgeDialogue(Dialogue):
             text,
             context=self._context,
             out=self._out,
+            group=self._group,
             draft=draft,
             output=output,
         )
-        self._answer.start(self._group)
 
     def _stop_answering(self) -> None:
         if self._answer is not None:

@@ -67,7 +67,8 @@ class Recognition:
                         if not text.final:
                             await self._out.put(Transcript(self._turn, text.text))
                         elif text.text:
-                            await self._final(text.text, utterance)
+                            await self._out.put(Transcript(self._turn, text.text, final=True))
+                            utterance.understood = True
                             await self._cascade.host.clock.lull()  # the engine can be given back later, the user waits
                             return True
                 return False
@@ -90,7 +91,8 @@ class Recognition:
             if text is None or utterance.pauses != pauses:
                 continue
             if text:
-                await self._final(text, utterance)
+                await self._out.put(Transcript(self._turn, text, final=True))
+                utterance.understood = True
             return bool(text)
 
     async def _words(self, name: str, utterance: Utterance) -> str | None:
@@ -126,10 +128,6 @@ class Recognition:
                         stop_if_called_off()
                         return text.text
         return ""
-
-    async def _final(self, text: str, utterance: Utterance) -> None:
-        await self._out.put(Transcript(self._turn, text, final=True))
-        utterance.understood = True
 
     @asynccontextmanager
     async def _taken(self, name: str) -> AsyncIterator[SpeechToText]:

@@ -35,12 +35,12 @@ class Tries:
         self._again: dict[str, VonadError] = {}
         self._asked = ""
         self._host = host
-        self.begin()
+        self._until = host.clock.monotonic() + PATIENCE_S
         self._backoff: Backoff | None = None
         self._tell = tell
 
     def begin(self) -> None:
-        """The user waits from now on."""
+        """The user waits from now on, not since it was made."""
         self._until = self._host.clock.monotonic() + PATIENCE_S
 
     async def next(self) -> str | None:
