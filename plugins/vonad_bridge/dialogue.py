@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 from vonad import (
@@ -87,15 +87,11 @@ class BridgeDialogue(Dialogue):
 
     async def say(self, text: str) -> None:
         self._stop_listening()
-        self._stop_answering()
-        self._out.drop(lambda reply: not (isinstance(reply, Frame) and reply.filler))
-        self._answering(text, draft=False)
+        self._answering(text, instead_of=lambda reply: not (isinstance(reply, Frame) and reply.filler))
 
     async def structure(self, text: str, output: Output) -> None:
         self._stop_listening()
-        self._stop_answering()
-        self._out.drop(lambda _: True)
-        self._answering(text, draft=False, output=output)
+        self._answering(text, instead_of=lambda _: True, output=output)
 
     def replies(self) -> AsyncIterator[Reply]:
         return self._out
@@ -106,7 +102,9 @@ class BridgeDialogue(Dialogue):
 
     async def interrupt(self) -> None:
         self._stop_listening()
-        self._stop_answering()
+        if self._answer is not None:
+            self._answer.stop()
+        self._answer = None
         self._stop_overhearing()
         if self._filling is not None:
             self._filling.cancel()
@@ -129,9 +127,7 @@ class BridgeDialogue(Dialogue):
             self._answer.release()
 
     def _redraft(self, text: str) -> None:
-        self._stop_answering()
-        self._out.drop(lambda reply: isinstance(reply, SkillRequest))
-        self._answering(text, draft=True)
+        self._answering(text, instead_of=lambda reply: isinstance(reply, SkillRequest), draft=True)
 
     # While a reply is made, or plays
 
@@ -172,7 +168,13 @@ class BridgeDialogue(Dialogue):
 
     # Tasks
 
-    def _answering(self, text: str, *, draft: bool, output: Output | None = None) -> None:
+    def _answering(
+        self, text: str, *, instead_of: Callable[[Reply], bool], draft: bool = False, output: Output | None = None
+    ) -> None:
+        """In place of the answer that there was, and of such replies as nobody has taken yet."""
+        if self._answer is not None:
+            self._answer.stop()
+        self._out.drop(instead_of)
         self._answer = Answer(
             self._cascade,
             self._brief,
@@ -184,11 +186,6 @@ class BridgeDialogue(Dialogue):
             draft=draft,
             output=output,
         )
-
-    def _stop_answering(self) -> None:
-        if self._answer is not None:
-            self._answer.stop()
-        self._answer = None
 
     def _stop_listening(self) -> None:
         if self._listening is not None and self._utterance is not None and not self._utterance.understood:

@@ -31,7 +31,7 @@ class Utterance:
         """A frame more; beyond LONGEST it is not kept."""
         if len(self._frames) < LONGEST and not self.closed:
             self._frames.append(frame)
-            self._reader.wake()
+            wake(self._reader.waiting)
 
     def pause(self, *, on: bool) -> None:
         """The user has paused, or goes on."""
@@ -42,13 +42,13 @@ class Utterance:
         went_on, self.went_on = self.went_on, None
         if went_on is not None:
             went_on()
-        self._tell()
+        wake(self._change)
 
     def close(self) -> None:
         """The user has finished."""
         self.closed = True
         self._reader.close()
-        self._tell()
+        wake(self._change)
 
     async def change(self) -> None:
         """Wait until they pause, go on, or have finished."""
@@ -70,47 +70,46 @@ class Utterance:
         """The frames so far, as if they were all."""
         return whole(self._frames)
 
-    def _tell(self) -> None:
-        if self._change is not None and not self._change.done():
-            self._change.set_result(None)
-
 
 class Sound:
-    """Frames for one recogniser, from the first one on, while more are added to them."""
+    """Frames for one recogniser, from the first one on, while more are added to them.
+
+    waiting: to be woken when there are more; None while it does not wait.
+    """
 
     def __init__(self, frames: Sequence[Frame]) -> None:
         self._frames = frames
         self._next = 0
         self._end: int | None = None
-        self._waiting: asyncio.Future[None] | None = None
-
-    def wake(self) -> None:
-        """There are more, or there will be none."""
-        waiting = self._waiting
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+        self.waiting: asyncio.Future[None] | None = None
 
     def close(self) -> None:
         """Those that are there now are all."""
         if self._end is None:
             self._end = len(self._frames)
-            self.wake()
+            wake(self.waiting)
 
     async def __anext__(self) -> Frame:
         frames, number = self._frames, self._next
         while number == (len(frames) if self._end is None else self._end):
             if self._end is not None:
                 raise StopAsyncIteration
-            self._waiting = asyncio.get_running_loop().create_future()
+            self.waiting = asyncio.get_running_loop().create_future()
             try:
-                await self._waiting
+                await self.waiting
             finally:
-                self._waiting = None
+                self.waiting = None
         self._next = number + 1
         return frames[number]
 
     def __aiter__(self) -> AsyncIterator[Frame]:
         return self
+
+
+def wake(waiting: asyncio.Future[None] | None) -> None:
+    """Let whoever waits here, if anybody, look again."""
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
 
 
 def whole(frames: Iterable[Frame]) -> AsyncIterator[Frame]:

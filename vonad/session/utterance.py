@@ -65,7 +65,7 @@ class Utterance:
         self._started = started
         self._queue: Mailbox[Frame | str] = Mailbox(QUEUE)
         self._piece = round(PIECE_S * self._rate)
-        self._volume = Volume(self._rate)
+        self._volume: Volume | None = None
         self._resampler = Resampler(self._rate)
         self._replied = False
         self._bridging = False
@@ -102,6 +102,8 @@ class Utterance:
 
     def duck(self, *, on: bool) -> None:
         """Play what is not handed to the line yet more quietly, or loud again."""
+        if self._volume is None:
+            self._volume = Volume(self._rate)
         self._volume.target = DUCKED if on else 1.0
 
     @property
@@ -161,10 +163,10 @@ class Utterance:
                 if self._bridging:
                     self._bridging = False
                     self._resampler = Resampler(self._rate)  # what it still holds is filler
-                await self._play(self._resampler.push(item))
+                await self._play(item)
             elif not self._replied:
                 self._bridging = True
-                await self._play(self._resampler.push(item))
+                await self._play(item)
         if self._abandoned:
             return
         rest = self._resampler.flush()
@@ -194,6 +196,8 @@ class Utterance:
             self._sentences.append(_Sentence(text, self._pushed, self._pushed))
 
     async def _play(self, frame: Frame) -> None:
+        if frame.rate != self._rate:
+            frame = self._resampler.push(frame)
         samples = frame.samples
         if len(samples) <= self._piece:
             await self._hand_over(frame)
@@ -210,7 +214,7 @@ class Utterance:
             return
         if self._begun_at is None:
             self._begun_at, self._played_before = self._clock.monotonic(), self._line.played
-        if not self._volume.full:
+        if self._volume is not None and not self._volume.full:
             frame = Frame(self._volume.scale(frame.samples), frame.rate, frame.at, frame.turn, frame.filler)
         await self._line.play(frame)
         self._pushed += count
