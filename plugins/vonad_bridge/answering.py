@@ -96,7 +96,8 @@ class Answer:
     def release(self) -> None:
         """It is wanted: what was held back comes out now, the rest as it is made."""
         self.released = True
-        self._push(*self._held)
+        self.sounding = Frame in map(type, self._held)
+        self._out.push(*self._held)
         self._held.clear()
         if self._freed is not None:
             self._freed.set()
@@ -215,10 +216,10 @@ class Answer:
 
     def _tell(self, message: str) -> None:
         diagnostic = Diagnostic(self._turn.number, message, retrying=True)
-        if self.released:
-            self._push(diagnostic)
-        else:
+        if not self.released:
             self._held.append(diagnostic)
+        elif not self._stopped:
+            self._out.push(diagnostic)
 
     async def _put(self, reply: Reply) -> None:
         if not self.released and len(self._held) >= HELD:
@@ -229,13 +230,9 @@ class Answer:
             return
         if self._out.full:
             await self._out.room()
-        self._push(reply)
-
-    def _push(self, *replies: Reply) -> None:
-        """Unless it was stopped: a task that was told to end may get to run once more before it does."""
-        if not self._stopped:
-            self.sounding = self.sounding or Frame in map(type, replies)
-            self._out.push(*replies)
+        if not self._stopped:  # a task that was told to end may get to run once more before it does
+            self.sounding = self.sounding or isinstance(reply, Frame)
+            self._out.push(reply)
 
 
 class Desk(SkillDesk):

@@ -213,7 +213,9 @@ class Utterance:
         if not count:
             return
         if self._begun_at is None:
-            self._begun_at, self._played_before = self._clock.monotonic(), self._line.played
+            self._begun_at = self._clock.monotonic()
+            if self._line.capabilities.position:
+                self._played_before = self._line.played
         if self._volume is not None and not self._volume.full:
             frame = Frame(self._volume.scale(frame.samples), frame.rate, frame.at, frame.turn, frame.filler)
         await self._line.play(frame)
