@@ -42,6 +42,10 @@ SENTENCES = 32
 HELD = 512
 """Replies that a draft keeps: some seconds of sound; it waits when it is that far ahead."""
 
+HOPS = 2
+"""Rounds of the loop in which the session takes the first sound of a reply, and then has it played: a voice that never
+waits, or has much to do, makes no more meanwhile."""
+
 
 @dataclass(slots=True)
 class Turn:
@@ -203,7 +207,8 @@ class Answer:
                 first = not self.sounding
                 await self._put(Frame(frame.samples, frame.rate, turn=turn))
                 if first and self.sounding:
-                    await asyncio.sleep(0)  # it is on its way before a voice that never waits makes the rest
+                    for _ in range(HOPS):
+                        await asyncio.sleep(0)
 
     def _spend(self, tokens: int) -> None:
         self._turn.tokens += tokens
