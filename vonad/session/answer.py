@@ -71,10 +71,8 @@ class Answer:
         turn, state = floor.turn, floor.machine.state
         if turn is None or item.turn != turn.number or turn.outcome is not None or state is State.FALLING_BACK:
             return
-        announces = turn.source == "say"
-        early = announces or (state is State.LISTENING and not self._heard_out(turn))
-        if (early and _answers(item)) or (announces and isinstance(item, ReplyFailed)):
-            return  # nobody asked for it, or not yet
+        if (turn.source == "say" or state is State.LISTENING) and not self._asked_for(turn, item):
+            return
         if turn.structure is not None and isinstance(item, Frame | ReplyText | ReplyDone):
             await self.structured.take(turn, turn.structure, item)
             return
@@ -141,6 +139,12 @@ class Answer:
             floor.spawn(mouth.break_off(turn), "complete")
         else:
             mouth.own_words(turn, phrase(outcome, floor.plan.language), key=outcome)
+
+    def _asked_for(self, turn: Turn, item: Reply) -> bool:
+        """Whether this has its place in an announcement, or before the user's words have ended, as far as we know."""
+        if turn.source == "say":
+            return not (_answers(item) or isinstance(item, ReplyFailed))
+        return not _answers(item) or self._heard_out(turn)
 
     def _heard_out(self, turn: Turn) -> bool:
         """A backend that itself finds where the user's words end has found it; any other answers too early."""
