@@ -343,6 +343,35 @@ async def test_regression_lost_interrupt_of_a_wake_that_opens_a_session_for_whic
         assert not any(told.startswith("say") for told in second.dialogue.told)
 
 
+@pytest.mark.parametrize("place", [None, "desk"])
+async def test_a_session_opened_for_a_text_goes_from_connecting_to_its_answer(
+    tmp_path: Path, place: str | None
+) -> None:
+    async with runtime_house(tmp_path) as home:
+        if place is None:
+            await home.sessions.create(initial_turn="run_immediately", text="one")
+        else:
+            await home.connect(place)
+            await home.house.text(place, "one")
+        await settle()
+        states = [event.data["state"] for event in home.told("session.state")]
+        assert states == ["connecting", "processing"]
+        assert home.backend.dialogue.told == ["begin 1", "say one"]
+
+
+async def test_a_session_opened_for_a_text_goes_on_to_its_answer_with_the_next_backend(tmp_path: Path) -> None:
+    lost = ScriptedBackend()
+    lost.failure = VonadError("backend_start_failed", "no power")
+    chain = '[satellites.desk]\nbackends = ["lost", "scripted"]\n[backends.lost]\n'
+    async with runtime_house(tmp_path, chain, parts={("backends", "lost"): lost}) as home:
+        await home.connect()
+        await home.house.text("desk", "one")
+        await settle()
+        states = [event.data["state"] for event in home.told("session.state")]
+        assert states == ["connecting", "falling_back", "processing"]
+        assert home.backend.dialogue.told == ["begin 1", "say one"]
+
+
 async def test_regression_state_callback_under_lock_a_turn_begins_after_the_transition_that_made_room(
     tmp_path: Path,
 ) -> None:

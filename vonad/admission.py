@@ -9,7 +9,7 @@ from vonad.errors import VonadError
 from vonad.events import Event
 from vonad.output import OutputSchema
 from vonad.plan import Budget
-from vonad.session.machine import State
+from vonad.session.machine import State, Trigger
 from vonad.session.session import Session
 from vonad.session.structured import unsupported
 from vonad.session.turn import Outcome, Structure, Turn
@@ -95,6 +95,7 @@ class Admission:
         self._waiting: QueuedTurn | None = None
         self._due = ""
         self._numbers = itertools.count(1)
+        session.opens_with(self._begin)
 
     def ask(
         self,
@@ -196,16 +197,18 @@ class Admission:
         waiting.end("interrupted")
         return True
 
-    def _begin(self) -> None:
+    def _begin(self, trigger: Trigger = Trigger.TEXT) -> bool:
+        """Whether a turn waited, and has begun: in a session that rests, or with which it opens."""
         waiting, self._waiting = self._waiting, None
         if waiting is None:
-            return
+            return False
         try:
             turn = self._session.ask(
-                waiting.text, request_id=waiting.request_id, turn_id=waiting.id, budget=waiting.budget
+                waiting.text, request_id=waiting.request_id, turn_id=waiting.id, budget=waiting.budget, trigger=trigger
             )
         except VonadError:  # something else was faster in this very moment
             self._waiting = waiting
-            return
+            return False
         turn.follow_up, turn.structure = waiting.follow_up, waiting.structure
         waiting.begin(turn)
+        return True

@@ -33,6 +33,7 @@ class Course:
     close:  ends the session, with the reason and, if it has to be said, one of PHRASES.
 
     begun:    told when the turn has begun that the session opened for.
+    waited:   begins the turn that waits for the session to open, moving it by this trigger; whether there was one.
     woken_at: monotonic time of the explicit wake that the next opening of the microphone is due to.
     """
 
@@ -120,6 +121,7 @@ class Course:
         self._close = close
         self._dropped = 0
         self.begun: Callable[[], None] = lambda: None
+        self.waited: Callable[[Trigger], bool] = lambda trigger: False
         self.woken_at: float | None = None
 
     def begin(self, trigger: Trigger) -> None:
@@ -141,7 +143,7 @@ class Course:
             self.begun()
         elif plan.purpose == "say" and len(self.announcer.waiting):
             self.own_turns.announce(trigger)
-        elif floor.state is not State.IDLE:
+        elif not self.waited(trigger) and floor.state is not State.IDLE:
             floor.machine.fire(trigger, State.IDLE)
         self.sequel.go_on()
 

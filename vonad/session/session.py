@@ -177,6 +177,10 @@ class Session:
         self._wakes.opened_by = wake
         self._course.woken_at = asked_at(wake)
 
+    def opens_with(self, waited: Callable[[Trigger], bool]) -> None:
+        """Who begins the turn that waits for the session to open, moving it by this trigger; whether there was one."""
+        self._course.waited = waited
+
     def admits(self, wake: Wake) -> bool:
         """Whether `listen`, or for a wake with text `preempt`, can lead to something."""
         return self._wakes.admits(wake)
@@ -203,20 +207,26 @@ class Session:
         self._wakes.preempt(text, wake)
 
     def ask(
-        self, text: str, *, request_id: str | None = None, turn_id: str | None = None, budget: Budget | None = None
+        self,
+        text: str,
+        *,
+        request_id: str | None = None,
+        turn_id: str | None = None,
+        budget: Budget | None = None,
+        trigger: Trigger = Trigger.TEXT,
     ) -> Turn:
         """Take a turn from text. Raises session_busy while another runs.
 
-        turn_id: the one it was given before. budget: its own; None: the plan's.
+        turn_id: the one it was given before. budget: its own; None: the plan's. trigger: what `opens_with` is told.
         """
-        if self.state not in RESTING:
+        if trigger is Trigger.TEXT and self.state not in RESTING:
             raise VonadError(
                 "session_busy",
                 f"session {self.id} is {self.state}: try again when it is idle, or interrupt it first",
                 op="text",
                 retryable=True,
             )
-        return self._course.take_text(Trigger.TEXT, text, request_id=request_id, turn_id=turn_id, budget=budget)
+        return self._course.take_text(trigger, text, request_id=request_id, turn_id=turn_id, budget=budget)
 
     def say(self, announcement: Announcement) -> None:
         """Announce: now when nobody is speaking, else when this turn is over. Raises overload."""
