@@ -300,6 +300,21 @@ async def test_what_a_crash_left_undone_is_told_when_the_house_is_ready(tmp_path
         assert home.told("skill.attempt") == []
 
 
+async def test_what_a_crash_cuts_short_keeps_the_words_that_came_as_text(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        view = await home.sessions.create()
+        turn = await home.sessions.start_turn(view.session_id, "open the front door")
+        await settle()
+        assert (await home.house.turn(turn.id)).transcript == "open the front door"
+        (tmp_path / "crashed").mkdir()
+        for suffix in ("", "-wal"):
+            copy = tmp_path / "crashed" / f"vonad.db{suffix}"
+            copy.write_bytes((tmp_path / f"vonad.db{suffix}").read_bytes())
+    async with runtime_house(tmp_path / "crashed") as home:
+        [found] = await home.house.history(search="front")
+        assert (found.turn_id, found.outcome, found.transcript) == (turn.id, "interrupted", "open the front door")
+
+
 async def test_vona_metrics_are_told_when_the_session_closes(tmp_path: Path) -> None:
     async with runtime_house(tmp_path) as home:
         view = await home.sessions.create()

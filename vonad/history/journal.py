@@ -115,11 +115,19 @@ class Journal:
         return self._write("session", writes.session_closed(session_id, reason, at=self._now()), durable=False)
 
     def turn_started(
-        self, turn_id: str, *, session_id: str, conversation_id: str, satellite: str | None, number: int, source: str
+        self,
+        turn_id: str,
+        *,
+        session_id: str,
+        conversation_id: str,
+        satellite: str | None,
+        number: int,
+        source: str,
+        transcript: str | None = None,
     ) -> asyncio.Future[bool]:
-        """A turn begins: from now on a crash leaves it behind as interrupted."""
+        """A turn begins: from now on a crash leaves it behind as interrupted, with the words that are known already."""
         of = (session_id, conversation_id, satellite)
-        rows = writes.turn_started(turn_id, of, number=number, source=source, at=self._now())
+        rows = writes.turn_started(turn_id, of, number=number, source=source, transcript=transcript, at=self._now())
         return self._write("turn", rows, durable=True)
 
     def turn_said(self, turn_id: str, transcript: str | None, user_text: str | None) -> asyncio.Future[bool]:

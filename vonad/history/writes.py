@@ -107,8 +107,8 @@ _OPEN_SESSION = (
 )
 # A turn that is told late does not bring back a session that is over: neither a closed one nor a deleted one.
 _START_TURN = (
-    "INSERT INTO turns (turn_id, session_id, conversation_id, satellite, number, source, started_at) "
-    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 "
+    "INSERT INTO turns (turn_id, session_id, conversation_id, satellite, number, source, transcript, started_at) "
+    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 "
     "WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = ?2 AND closed_at IS NOT NULL) "
     "AND NOT EXISTS (SELECT 1 FROM tombstones WHERE session_id = ?2)"
 )
@@ -161,13 +161,13 @@ def summed_up(conversation_id: str, summary: str, *, up_to: str) -> list[Stateme
 
 
 def turn_started(
-    turn_id: str, of: tuple[str, str, str | None], *, number: int, source: str, at: int
+    turn_id: str, of: tuple[str, str, str | None], *, number: int, source: str, transcript: str | None = None, at: int
 ) -> list[Statement]:
     """A turn begins. of: the session, the conversation and the satellite that it belongs to."""
     return [
         (
             _START_TURN,
-            clean(turn_id, *of, number, source, at),
+            clean(turn_id, *of, number, source, transcript, at),
         )
     ]
 

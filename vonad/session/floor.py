@@ -253,6 +253,7 @@ class Floor:
             satellite=self.plan.satellite,
             number=turn.number,
             source=turn.source,
+            transcript=turn.transcript,
         )
         self.tell("turn.started", {"turn_id": turn.id, "source": turn.source, "id": turn.request_id})
 
