@@ -488,7 +488,7 @@ class Interleavings(RuleBasedStateMachine):
         told = self.story.events
         assert not self.line.late, self.line.late
         assert self.twice == []
-        changes = [e.data for e in self.story.told("session.state") if e.data["reason"] != "home"]
+        changes = [e.data for e in self.story.told("session.state")]
         moves = [(str(change["previous"]), str(change["state"])) for change in changes]
         assert all((State(before), State(after)) in MOVES for before, after in moves), moves
         assert all(one[1] == next_[0] for one, next_ in itertools.pairwise(moves)), moves

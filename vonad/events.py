@@ -124,6 +124,9 @@ EVENTS: Mapping[str, Kind] = MappingProxyType(
         "fallback.started": Kind("another backend is to take over", ("reason", "from", "to"), kept=True),
         "fallback.completed": Kind("another backend has taken over", ("from", "to"), kept=True),
         "fallback.failed": Kind("no other backend could take over", ("from", "reason"), kept=True),
+        "fallback.over": Kind(
+            "a better backend answers again, between two turns", ("from", "to", "degraded"), kept=True
+        ),
         "user.away": Kind("nobody has said anything for a while", ("after_s",), kept=True),
         "user.back": Kind("somebody has said something again", (), kept=True),
         "retrying": Kind("a backend asks one of its parts again", ("name", "message")),

@@ -47,7 +47,7 @@ class Chain:
     lost:  told when it has ended of itself, or one of its methods failed: with the error, or None when the backend
            just finished.
     ready: borrows what a backend that can do this needs.
-    home:  told when the better one has taken over.
+    home:  told when a better one has taken over, and from which.
 
     unloaded: those that a reload took out of the house, and that have not come back since.
     """
@@ -60,7 +60,7 @@ class Chain:
         take: Callable[[Reply], Coroutine[object, object, None]],
         lost: Callable[[VonadError | None, FallbackReason], None],
         ready: Callable[[BackendCapabilities], Awaitable[None]],
-        home: Callable[[], None],
+        home: Callable[[str], None],
     ) -> None:
         self._floor = floor
         self._brief = brief
@@ -131,8 +131,9 @@ class Chain:
         if bond.over.is_set():  # it was no better
             self._floor.means.backends.failed(bond.name, bond.error.message if bond.error is not None else "")
             return
+        left = self._floor.backend
         self._take_up(bond)
-        self._home()
+        self._home(left)
 
     def leave(self) -> None:
         """Listen to the present one no more; it is not asked again for a while."""

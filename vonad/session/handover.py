@@ -64,10 +64,11 @@ class Handover:
     def _lost(self, error: VonadError | None, reason: FallbackReason) -> None:
         self.fallback.lost(error, reason)
 
-    def _came_home(self) -> None:
+    def _came_home(self, left: str) -> None:
         """The better backend answers again: who shows the session as degraded is told at once."""
         self.detectors.fit()
-        self._floor.tell_state(self._floor.state, "home")
+        floor = self._floor
+        floor.tell("fallback.over", {"from": left, "to": floor.backend, "degraded": floor.degraded})
 
     def _bound(self, turn: Turn | None, came_from: State) -> None:
         """Another backend answers from now on."""
