@@ -148,6 +148,7 @@ async def test_a_reply_that_breaks_off_is_given_again_and_late_sound_of_the_firs
         await settle()
         line.hold()
         assert story.session.state == "speaking"
+        await story.clock.advance(1.0)
         first.emit(ReplyFailed(turn, FAILURE))
         await settle()
         assert line.clears == 1
@@ -162,6 +163,7 @@ async def test_a_reply_that_breaks_off_is_given_again_and_late_sound_of_the_firs
         assert story.outcomes == ["completed"]
         [ended] = story.told("turn.ended")
         assert str(ended.data["heard_text"]).endswith("There was a king.")
+        assert float(str(ended.data["first_audio_ms"])) < 1000  # the first sound was the first one's, not the second's
 
 
 async def test_vona_fallback_reason_silence() -> None:

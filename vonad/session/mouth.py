@@ -195,7 +195,8 @@ class Mouth:
         floor = self._floor
         if floor.turn is not turn:
             return
-        turn.first_audio_ms = round((floor.clock.monotonic() - turn.asked_at) * 1000, 1)
+        if turn.first_audio_ms is None:  # else another backend gives again what broke off
+            turn.first_audio_ms = round((floor.clock.monotonic() - turn.asked_at) * 1000, 1)
         if floor.machine.allows(Trigger.FIRST_SOUND):
             floor.machine.fire(Trigger.FIRST_SOUND, State.SPEAKING, epoch=turn.number)
         floor.mark(turn, "playback_started")
