@@ -87,6 +87,14 @@ class Mouth:
             return self._utterance.spoken
         return self._ringing if self._floor.turn is self._rings_for else ""
 
+    def wait(self) -> State:
+        """More is to come: the state until then, `speaking` only while something of the reply still sounds."""
+        if self.sounded and self.left_s > HAIR_S:
+            return State.SPEAKING
+        if self._utterance is not None:
+            self._utterance.waits()
+        return State.PROCESSING
+
     def duck(self, *, on: bool) -> None:
         """Speak more quietly, or loud again."""
         if self._utterance is not None:
@@ -195,7 +203,7 @@ class Mouth:
         floor = self._floor
         if floor.turn is not turn:
             return
-        if turn.first_audio_ms is None:  # else another backend gives again what broke off
+        if turn.first_audio_ms is None:  # else it goes on, or another backend gives again what broke off
             turn.first_audio_ms = round((floor.clock.monotonic() - turn.asked_at) * 1000, 1)
         if floor.machine.allows(Trigger.FIRST_SOUND):
             floor.machine.fire(Trigger.FIRST_SOUND, State.SPEAKING, epoch=turn.number)
@@ -204,7 +212,10 @@ class Mouth:
         self._watch(turn, 0.0)
 
     def _watch(self, turn: Turn, pushed_s: float) -> None:
-        """A reply whose sound has ended, but not its backend's sentence, ends after a while all the same."""
+        """A reply whose sound has ended, but not its backend's sentence, ends after a while all the same.
+
+        pushed_s: how much the line had been given when it was last looked at, so much and STALLED_S ago.
+        """
         utterance = self._utterance
         if utterance is None or self._floor.turn is not turn:
             return
@@ -215,7 +226,7 @@ class Mouth:
             self._floor.spawn(self.break_off(turn), "stalled")
             return
         so_far = utterance.pushed_s
-        self._floor.after("stalled", STALLED_S, lambda: self._watch(turn, so_far))
+        self._floor.after("stalled", self.left_s + STALLED_S, lambda: self._watch(turn, so_far))
 
     async def _play(self, turn: Turn, utterance: Utterance) -> None:
         floor = self._floor

@@ -234,8 +234,7 @@ class Skills:
         if turn.structure is not None:
             turn.structure.outcomes[call.name, sealed(call.arguments)] = outcome
         if turn.running_skills == 0 and floor.state is State.EXECUTING_SKILL:
-            after = State.SPEAKING if self._mouth.sounded else State.PROCESSING
-            floor.machine.fire(Trigger.SKILLS_SETTLED, after)
+            floor.machine.fire(Trigger.SKILLS_SETTLED, self._mouth.wait())
         if answered_here or turn.orphaned:
             if turn.running_skills == 0 and floor.state is not State.FALLING_BACK:
                 self.say_unsaid(turn)
@@ -267,7 +266,7 @@ class Skills:
         self.confirmation.asked(pending, turn=turn.number)
         turn.follow_up, turn.outcome, turn.confirm = True, "completed", True
         if floor.state is State.EXECUTING_SKILL:
-            floor.machine.fire(Trigger.SKILLS_SETTLED, State.SPEAKING if self._mouth.sounded else State.PROCESSING)
+            floor.machine.fire(Trigger.SKILLS_SETTLED, self._mouth.wait())
         floor.spawn(interrupt_dialogue(floor), "interrupt")
         self._mouth.own_words(turn, pending.prompt)
 

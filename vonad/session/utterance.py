@@ -49,7 +49,7 @@ class Utterance:
     Fillers are played until the first sound of the reply is there, and are no part of it: they are never heard text,
     and those that wait then are thrown away.
 
-    started:  called when the first sample that is no filler is handed to the line.
+    started:  called when the first sample that is no filler is handed to the line; again for the first after `waits`.
     sounded:  whether that has happened.
     """
 
@@ -57,6 +57,7 @@ class Utterance:
         self.turn = turn
         self.sounded = False
         self.ended = False
+        self._told = False
         self._line = line
         self._rate = line.capabilities.playback_rate
         self._pushed = 0
@@ -89,6 +90,10 @@ class Utterance:
         """Nothing more comes: `run` returns when all has been heard."""
         self.ended = True
         self._queue.close()
+
+    def waits(self) -> None:
+        """It has fallen silent, and more is to come."""
+        self._told = False
 
     def abandon(self) -> None:
         """Nobody is to hear more of it: what waits is thrown away, as is what comes, and whoever waited may go on."""
@@ -227,8 +232,8 @@ class Utterance:
             sentence.end = self._pushed
             if frame.filler:  # it came between a text and its sound
                 sentence.begin = self._pushed
-        if not self.sounded and not frame.filler:
-            self.sounded = True
+        if not self._told and not frame.filler:
+            self._told = self.sounded = True
             self._started()
 
 

@@ -192,7 +192,7 @@ class Watch:
         turn = floor.turn
         if turn is None or turn.number != epoch:
             return
-        if self._mouth.sounded and floor.state is not State.EXECUTING_SKILL:
+        if floor.state is State.SPEAKING:
             return
         if turn.outcome is not None or turn.source in {"say", "greeting"}:
             self._end(turn)
