@@ -356,6 +356,7 @@ async def test_a_session_opened_for_a_text_goes_from_connecting_to_its_answer(
         await settle()
         states = [event.data["state"] for event in home.told("session.state")]
         assert states == ["connecting", "processing"]
+        assert [event.turn for event in home.told("session.state")] == [None, 1]
         assert home.backend.dialogue.told == ["begin 1", "say one"]
 
 

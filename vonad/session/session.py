@@ -282,7 +282,7 @@ class Session:
     def _changed(self, change: Change) -> None:
         self.state = change.state
         self.listening = change.state is State.LISTENING
-        self._floor.tell_state(change.previous, change.reason, turn=change.epoch)
+        self._floor.tell_state(change.previous, change.reason, turn=change.epoch or None)
         self._course.entered(change)
         if change.previous in OPENING and change.state not in OPENING and not self.opened.is_set():
             self.opened.set()
