@@ -16,7 +16,9 @@ class Bound:
         self.floor = SimpleNamespace(
             state=State.IDLE,
             machine=SimpleNamespace(fire=lambda trigger, state: self.did.append(f"{trigger} {state}")),
-            tell_state=lambda state, reason: self.did.append(f"tell {state} {reason}"),
+            backend="first",
+            degraded=False,
+            tell=lambda type_, data: self.did.append((type_, data)),
         )
         self.handover = Handover(
             self.floor,  # type: ignore[arg-type]
@@ -62,5 +64,6 @@ def test_a_wake_that_came_meanwhile_takes_the_place_of_all_that() -> None:
 
 def test_who_shows_the_session_as_degraded_is_told_when_the_better_backend_is_back() -> None:
     bound = Bound()
-    bound.handover.chain._home()
-    assert bound.did == ["hear as it needs", "tell idle home"]
+    bound.handover.chain._home("second")
+    over = ("fallback.over", {"from": "second", "to": "first", "degraded": False})
+    assert bound.did == ["hear as it needs", over]
