@@ -123,6 +123,8 @@ async def test_a_recording_is_heard_by_the_real_recogniser_and_answered_aloud(
     assert (told.transcript, told.outcome, told.skills) == ("what time is it", "completed", ("clock",))
     assert told.text.startswith("It is ")
     assert sum(frame.seconds for frame in told.sound) > 0.5
+    [ended] = [event for event in told.events if event.type == "turn.ended"]
+    assert 0 < ended.data["first_audio_ms"] < 30_000
     stray = await assistant.hear(str(audio / "this_is_a_test.wav"))
     assert (stray.outcome, stray.skills) == ("not_understood", ())
     with pytest.raises(VonadError, match=r"there is no recording .*nothing\.wav"):

@@ -33,7 +33,11 @@ class Line(ABC):
 
     @abstractmethod
     def frames(self) -> AsyncIterator[Frame]:
-        """Captured sound, any rate; one consumer. Ends when the satellite has gone; raises transport_recv_failed."""
+        """Captured sound, any rate; one consumer. Ends when the satellite has gone; raises transport_recv_failed.
+
+        Each frame says in `at` when it was captured, by the host's clock: sound that seems to have stopped coming ends
+        the turn, though somebody still speaks.
+        """
 
     @abstractmethod
     async def play(self, frame: Frame) -> None:

@@ -506,11 +506,24 @@ async def test_a_broken_line_is_caught(line: Callable[[], ScriptedLine], broken:
     def connected() -> ScriptedTransport:
         transport = ScriptedTransport()
         place = transport.connect(line())
-        for frame in pieces(speech(0.2)):
+        for frame in pieces(speech(0.2, at=SystemClock().monotonic() - 0.2)):
             place.captured.put(frame)
         return transport
 
     with pytest.raises(AssertionError, match=broken):
+        await check_transport(connected)
+
+
+@pytest.mark.parametrize("at", [0.0, 1_800_000_000.0], ids=["no time", "the calendar's"])
+async def test_a_line_that_does_not_say_when_it_heard_something_is_caught(at: float) -> None:
+    def connected() -> ScriptedTransport:
+        transport = ScriptedTransport()
+        place = transport.connect()
+        for frame in pieces(speech(0.2, at=at)):
+            place.captured.put(frame)
+        return transport
+
+    with pytest.raises(AssertionError, match="captured frames say when"):
         await check_transport(connected)
 
 

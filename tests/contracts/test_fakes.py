@@ -66,7 +66,7 @@ async def test_vona_test_harness_the_scripted_transport_and_its_lines_keep_their
         transport = ScriptedTransport()
         line = transport.connect(ScriptedLine(pace=SystemClock() if paced else None))
         for number, frame in enumerate(pieces(speech(0.2))):
-            line.captured.put(type(frame)(frame.samples, frame.rate, float(number)))
+            line.captured.put(type(frame)(frame.samples, frame.rate, float(number + 1)))
         return transport
 
     await check_transport(connected)

@@ -155,7 +155,7 @@ async def open_assistant(folder: Path, *, config: str = "", plugins: Sequence[Gi
     path = folder / "vonad.toml"
     path.write_text(config)
     clock, transport = CalendarClock(), ScriptedTransport()
-    line = RecordedLine()
+    line = RecordedLine(clock)
     transport.connect(line)
     with dropped_in(folder / "plugins", plugins, transport) as names:
         loader = Plugins(drop_ins=folder / "plugins")

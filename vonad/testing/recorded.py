@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
+from vonad.clock import Clock
 from vonad.frame import Frame
 from vonad.plan import Wake
 from vonad.testing.line import ScriptedLine
@@ -14,11 +16,13 @@ SATELLITE = "assistant"
 class RecordedLine(ScriptedLine):
     """Hears recordings while its microphone is open, as fast as they are taken, and the silence behind each.
 
+    clock:     says when; sound is captured when it is taken.
     recording: what is being heard; None: nothing is captured, as long as that may be.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(SATELLITE)
+        self._clock = clock
         self.recording: Iterator[Frame] | None = None
         self._heard = asyncio.Event()
         self._gone = False
@@ -35,7 +39,8 @@ class RecordedLine(ScriptedLine):
                 await self._heard.wait()
                 continue
             await asyncio.sleep(0)  # others have their turn, however fast they are taken
-            yield next(self.recording, None) or quiet(0.02)
+            heard = next(self.recording, None) or quiet(0.02)
+            yield replace(heard, at=self._clock.monotonic())
 
     def play_to(self, sound: Frame | None) -> None:
         """The satellite hears this; None: nothing more."""

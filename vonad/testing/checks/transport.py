@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
+from vonad.clock import SystemClock
 from vonad.errors import VonadError
 from vonad.frame import Frame
 from vonad.plan import SATELLITE_ID, Wake
@@ -12,6 +13,9 @@ from vonad.testing.sound import tone
 from vonad.transport import Line, LineCapabilities, Transport
 
 WHO = "Line"
+
+CLOCK = SystemClock()
+"""The house's, outside of tests that move time by hand."""
 
 FRAMES = 5
 """Captured frames that are looked at."""
@@ -76,6 +80,12 @@ async def _check_frames(line: Line) -> AsyncIterator[Frame]:
     for _ in range(FRAMES):
         frame = sounding(await soon(anext(frames), f"{WHO}.frames yields what is captured"), f"{WHO}.frames")
         promise(frame.turn == 0 and not frame.filler, "captured frames belong to no turn and are no fillers")
+        now = CLOCK.monotonic()
+        promise(
+            0 < frame.at <= now,
+            f"captured frames say when, in the clock's monotonic seconds: got at={frame.at:.3f} at {now:.3f}; without "
+            "it, whoever is still speaking is cut short",
+        )
         promise(frame.at >= last, f"frames are captured in order: {frame.at} came after {last}")
         last = frame.at
     return frames
