@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.callers import code, reply, talk
 from tests.runtime_house import runtime_house
-from vonad.backend import ReplyText, SkillRequest
+from vonad.backend import ReplyDone, ReplyText, SkillRequest
 from vonad.bus import Subscription
 from vonad.errors import VonadError
 from vonad.plan import ContextEvent
@@ -49,6 +49,27 @@ async def test_meerkat_archive_leaves_a_session_readable_that_takes_no_turns(tmp
         assert (read.state, read.reason, read.last_reply) == ("closed", "user_ended", "Yes.")
         assert await code(home.sessions.interrupt(view.session_id)) == "session_not_active"
         assert await code(home.sessions.archive("nobody")) == "session_not_found"
+
+
+async def test_meerkat_checkpointer_a_late_save_never_resurrects_an_archived_session(tmp_path: Path) -> None:
+    async with runtime_house(tmp_path) as home:
+        view = await home.sessions.create()
+        await talk(home, view.session_id, "hello")
+        await home.sessions.start_turn(view.session_id, "tell me a story")
+        await settle()
+        late = home.backend.dialogue
+        await home.sessions.archive(view.session_id)
+        late.emit(ReplyText(late.turn, "Once there lived."), ReplyDone(late.turn))
+        await home.until("session.closed")
+        await settle()
+        assert (await home.sessions.read(view.session_id)).state == "closed"
+        assert await code(home.sessions.start_turn(view.session_id, "go on")) == "session_expired"
+        assert len(home.told("session.closed")) == 1
+    async with runtime_house(tmp_path) as home:
+        read = await home.sessions.read(view.session_id)
+        assert (read.state, read.reason, read.turn) == ("closed", "user_ended", 2)
+        kept = [(turn.outcome, turn.reply) for turn in await home.house.history()]
+        assert kept == [("completed", "Yes."), ("interrupted", "")]
 
 
 async def test_what_was_closed_before_a_restart_is_read_and_listed_from_the_history(tmp_path: Path) -> None:

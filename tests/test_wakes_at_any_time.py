@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,20 @@ async def test_stop_takes_a_wake_back_that_waits_for_a_backend(tmp_path: Path) -
         slow.may.set()
         await settle()
         assert session.state == "idle"
+
+
+async def test_stop_takes_a_wake_back_also_where_no_turn_was_open_when_the_backend_was_lost() -> None:
+    slow = Slow()
+    plan = replace(TWO, purpose="idle")
+    async with conversation(plan=plan, others={"second": slow}) as story:
+        story.dialogue.emit(FAILURE)
+        await settle()
+        story.session.listen(wake())
+        assert story.session.stop()
+        slow.may.set()
+        await settle()
+        assert story.states == ["idle", "falling_back", "idle"]
+        assert story.told("turn.started") == []
 
 
 async def test_a_wake_after_stop_is_what_counts_when_the_next_backend_is_there(tmp_path: Path) -> None:
