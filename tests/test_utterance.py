@@ -118,10 +118,12 @@ async def test_a_filler_is_no_heard_text_and_no_first_sound() -> None:
     assert subject.heard() == "Three four five six."
 
 
-async def test_fillers_that_wait_are_thrown_away_when_the_reply_is_there() -> None:
+@pytest.mark.parametrize(("count", "seconds"), [(1, 5.0), (250, 0.02)], ids=["in one piece", "as it is made"])
+async def test_fillers_that_wait_are_thrown_away_when_the_reply_is_there(count: int, seconds: float) -> None:
     line, clock = ScriptedLine(), ManualClock()
     subject, _ = utterance(line, clock)
-    await subject.put(filler(5.0))
+    for _ in range(count):
+        await subject.put(filler(seconds))
     await subject.put(speech(0.5))
     await subject.put(filler(5.0))
     subject.end()
