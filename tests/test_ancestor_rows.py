@@ -178,6 +178,29 @@ async def test_cyberverse_turn_seq_older_turns_queued_audio_is_dropped() -> None
         line.release()
 
 
+async def test_cyberverse_turn_seq_output_of_an_older_turn_is_no_part_of_the_answer_that_is_being_made() -> None:
+    async with conversation() as story:
+        await story.say_command()
+        await story.understood("first")
+        first = story.turn
+        story.session.listen(None)
+        await settle()
+        await story.say_command()
+        await story.understood("second")
+        assert story.session.state == "processing"
+        late = Frame(speech(1.0).samples, 16_000, turn=first)
+        story.dialogue.emit(ReplyText(first, "And more."), late, ReplyDone(first))
+        await settle()
+        assert story.session.state == "processing"
+        assert story.line.sound == []
+        second = story.turn
+        story.dialogue.emit(ReplyText(second, "Two."), Frame(speech(0.5).samples, 16_000, turn=second))
+        story.dialogue.emit(ReplyDone(second))
+        await settle()
+        ended = story.told("turn.ended")[-1].data
+        assert (ended["outcome"], ended["generated_text"], ended["heard_text"]) == ("completed", "Two.", "Two.")
+
+
 async def test_cyberverse_fan_out_a_slow_client_is_told_how_much_it_missed() -> None:
     bus = Bus("test", ManualClock())
     with bus.subscribe(limit=4) as slow:

@@ -1,13 +1,16 @@
 """What was captured before an explicit wake: often somebody else's talk, sometimes the user's first word."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.conversation import Conversation, conversation
-from vonad.backend import Transcript
+from tests.runtime_house import runtime_house
+from vonad.backend import ReplyText, Transcript
 from vonad.frame import Frame
 from vonad.plan import Plan, Wake
 from vonad.session.session import Session
-from vonad.testing import quiet, settle, speech
+from vonad.testing import ScriptedLine, quiet, settle, speech
 
 
 def woken(*before: Frame, source: str = "mqtt", phrase: str | None = None):
@@ -93,3 +96,27 @@ async def test_words_over_before_the_wake_are_asked_for_at_the_pause_of_who_need
         await wait(story, 1.0)
         assert story.session.turn is not None
         assert story.session.turn.endpoint == "silence"
+
+
+@pytest.mark.parametrize("full_duplex", [False, True])
+async def test_what_was_captured_of_the_reply_that_a_wake_cuts_short_is_nobody_s_first_word(
+    tmp_path: Path, full_duplex: bool
+) -> None:
+    async with runtime_house(tmp_path) as home:
+        line = ScriptedLine(full_duplex=full_duplex)
+        home.transport.waiting.put_nowait(line)
+        await settle()
+        line.hold()
+        assert await home.asked(text="tell me a story") == "accepted"
+        dialogue = home.backend.dialogue
+        dialogue.emit(ReplyText(dialogue.turn, "Once."), Frame(speech(5.0).samples, 16_000, turn=dialogue.turn))
+        await settle()
+        [session] = home.runtime.sessions.open
+        assert session.state == "speaking"
+        for _ in range(3):
+            line.captured.put(speech(0.1, at=home.clock.monotonic()))
+        await settle()
+        assert await home.asked() == "accepted"
+        assert session.state == "listening"
+        heard = sum(frame.seconds for frame in dialogue.heard if frame.samples.any())
+        assert heard == pytest.approx(0.3 if full_duplex else 0.0)
