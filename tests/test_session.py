@@ -73,10 +73,11 @@ async def test_frames_that_stop_coming_in_mid_sentence_end_the_turn() -> None:
         assert story.told("session.state")[2].data["reason"] == "silence"
 
 
-async def test_what_no_recogniser_accepts_ends_in_an_apology() -> None:
+@pytest.mark.parametrize("heard", ["", " \n"])
+async def test_what_no_recogniser_accepts_ends_in_an_apology(heard: str) -> None:
     async with conversation() as story:
         await story.say_command()
-        story.dialogue.emit(Transcript(1, "", final=True))
+        story.dialogue.emit(Transcript(1, heard, final=True))
         await settle()
         assert story.states == ["listening", "processing", "speaking", "idle"]
         assert story.outcomes == ["not_understood"]

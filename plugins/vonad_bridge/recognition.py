@@ -66,8 +66,8 @@ class Recognition:
                     async for text in texts:
                         if not text.final:
                             await self._out.put(Transcript(self._turn, text.text))
-                        elif text.text:
-                            await self._out.put(Transcript(self._turn, text.text, final=True))
+                        elif words := text.text.strip():
+                            await self._out.put(Transcript(self._turn, words, final=True))
                             utterance.understood = True
                             await self._cascade.host.clock.lull()  # the engine can be given back later, the user waits
                             return True
@@ -126,7 +126,7 @@ class Recognition:
                 async for text in texts:
                     if text.final:
                         stop_if_called_off()
-                        return text.text
+                        return text.text.strip()
         return ""
 
     @asynccontextmanager

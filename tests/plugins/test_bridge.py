@@ -151,6 +151,15 @@ async def test_speech_that_all_reject_is_told_as_such(tmp_path: Path) -> None:
         assert story.finals() == [""]
 
 
+async def test_blanks_are_no_words_and_blanks_around_words_are_none_of_them(tmp_path: Path) -> None:
+    async with talk(tmp_path, stt={"first": Ear(" "), "second": Ear(" hello ")}) as story:
+        await story.begin()
+        await story.dialogue.hear(speech(0.1))
+        await story.dialogue.commit()
+        await settle()
+        assert story.finals() == ["hello"]
+
+
 async def test_the_turn_fails_when_every_recogniser_does(tmp_path: Path) -> None:
     async with talk(tmp_path, stt={"first": Ear("x", failure=DOWN)}) as story:
         await story.begin()

@@ -263,29 +263,29 @@ class Answer:
             floor.tell_error(error, "inject")
 
     async def _transcript(self, turn: Turn, item: Transcript) -> None:
-        floor = self._floor
+        floor, text = self._floor, item.text.strip()
         if not item.final:
-            if item.text and item.text != turn.transcript:
-                turn.transcript = item.text
-                floor.tell("transcript.partial", {"text": item.text})
-            self._told.partial(item.text)  # the same words again still stand: a pause may end the turn
+            if text and text != turn.transcript:
+                turn.transcript = text
+                floor.tell("transcript.partial", {"text": text})
+            self._told.partial(text)  # the same words again still stand: a pause may end the turn
             return
         if turn.asked and not floor.capabilities.hears:
             return  # these words, or others, are being answered
         floor.mark(turn, "stt")
-        turn.transcript = item.text or None
-        floor.tell("transcript.final", {"text": item.text})
-        if self._told.quiet(turn, item.text):
+        turn.transcript = text or None
+        floor.tell("transcript.final", {"text": text})
+        if self._told.quiet(turn, text):
             turn.outcome = "empty" if turn.transcript is None else "completed"
             await interrupt_dialogue(floor)
             await self._mouth.complete(turn)
-        elif not item.text:
+        elif not text:
             self.apologise(turn, "not_understood")
         elif floor.capabilities.hears:
             turn.asked = True
-            floor.tell("turn.final", {"turn_id": turn.id, "text": item.text})
+            floor.tell("turn.final", {"turn_id": turn.id, "text": text})
         else:
-            await self.ask(turn, item.text)
+            await self.ask(turn, text)
 
 
 def _answers(item: Reply) -> bool:
