@@ -56,13 +56,13 @@ class Clock(ABC):
         finally:
             timer.cancel()
 
-    def deadline(self, seconds: float) -> AbstractAsyncContextManager[None]:
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
         """Cancel the body and raise TimeoutError when it takes longer."""
         return _Deadline(self, seconds)
 
 
 class _Deadline(AbstractAsyncContextManager[None]):
-    """A class: it stands in every turn's way, and a generator's context takes twice as long."""
+    """By any clock; the system's is the event loop's own."""
 
     __slots__ = ("_clock", "_scope", "_seconds", "_timer")
 
@@ -94,6 +94,9 @@ class SystemClock(Clock):
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_later(delay, callback)
+
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)
 
     def soon(self, callback: Callable[[], None]) -> None:
         """One timer serves all who ask while it runs: setting one costs as much as what most of them want done."""
