@@ -1,8 +1,11 @@
 """Time, real and by hand."""
 
 import asyncio
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from vonad import Clock, SystemClock
 from vonad.testing import ManualClock
@@ -25,6 +28,13 @@ async def test_the_system_s_clock_waits_and_can_be_called_off() -> None:
     await clock.sleep(0.001)
 
     assert fired == ["due"]
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_the_system_s_clock_has_deadlines(late: bool) -> None:
+    with pytest.raises(TimeoutError) if late else contextlib.nullcontext():
+        async with SystemClock().deadline(0.0 if late else 60.0):
+            await (asyncio.Event().wait() if late else asyncio.sleep(0))
 
 
 async def test_all_that_is_wanted_soon_is_done_in_order_whatever_one_of_it_does() -> None:

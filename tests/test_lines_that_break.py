@@ -1,6 +1,7 @@
 """Lines that break: whatever a wake word engine or a transport does, house and satellite stay where they can."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.runtime_house import RuntimeHouse, runtime_house
 from vonad.engine import Detection, WakeStream, WakeWordDetector
-from vonad.frame import Samples
+from vonad.frame import Frame, Samples
 from vonad.plugins.offer import Group
 from vonad.testing import ScriptedLine, quiet, settle, speech
 
@@ -114,6 +115,21 @@ async def test_an_engine_that_works_again_is_asked_again(tmp_path: Path) -> None
         assert [event.data["phrase"] for event in home.told("wake.accepted")] == ["okay_nabu"]
         health = [event.data["ok"] for event in home.told("backend.health") if "wakeword" in str(event.data["name"])]
         assert health[-2:] == [False, True]
+
+
+async def test_a_line_in_which_something_of_its_own_is_cancelled_goes_with_that_for_a_reason(tmp_path: Path) -> None:
+    class Careless(ScriptedLine):
+        async def frames(self) -> AsyncIterator[Frame]:
+            raise asyncio.CancelledError("a task of its own")
+            yield quiet(0.02)
+
+    async with runtime_house(tmp_path) as home:
+        home.transport.waiting.put_nowait(Careless())
+        await settle()
+        reasons = [event.data["reason"] for event in home.told("satellite.offline")]
+        assert reasons == ["CancelledError: a task of its own"]
+        await home.connect()
+        assert await home.asked() == "accepted"
 
 
 async def test_two_satellites_of_one_name_at_once_are_one_and_one_that_is_turned_away(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ _HOME = {
         "ReplyText SkillRequest SpeechStarted Transcript"
     ),
     "vonad.backoff": "Backoff",
+    "vonad.cancellation": "called_off",
     "vonad.clock": "Clock SystemClock Timer",
     "vonad.control": "Continue ControlEvent Decision FallBack FallbackReason Ignore InjectContext",
     "vonad.engine": (

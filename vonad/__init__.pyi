@@ -15,6 +15,7 @@ from vonad.backend import SkillRequest as SkillRequest
 from vonad.backend import SpeechStarted as SpeechStarted
 from vonad.backend import Transcript as Transcript
 from vonad.backoff import Backoff as Backoff
+from vonad.cancellation import called_off as called_off
 from vonad.clock import Clock as Clock
 from vonad.clock import SystemClock as SystemClock
 from vonad.clock import Timer as Timer

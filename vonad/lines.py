@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vonad.backoff import Backoff
 from vonad.bus import Bus
-from vonad.cancellation import called_off
+from vonad.cancellation import calls_off
 from vonad.clock import Clock
 from vonad.ear import Ear
 from vonad.engine import Detection
@@ -177,7 +177,7 @@ class Lines:
             except VonadError as error:
                 self._ill(part, error.message)
             except (Exception, asyncio.CancelledError) as error:  # a defect of the transport's
-                if isinstance(error, asyncio.CancelledError) and called_off():
+                if calls_off(error):
                     raise
                 log.debug("%s failed", part.label, exc_info=True)
                 self._ill(part, f"{type(error).__name__}: {error}")
@@ -206,7 +206,9 @@ class Lines:
                 await satellite.ear.run()
             except VonadError as error:
                 reason = error.message
-            except Exception as error:  # a defect of the transport's
+            except (Exception, asyncio.CancelledError) as error:  # a defect of the transport's
+                if calls_off(error):
+                    raise
                 log.exception("satellite %s failed", name)
                 reason = f"{type(error).__name__}: {error}"
             finally:

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Literal, TypeVar
 
-from vonad.cancellation import called_off
+from vonad.cancellation import calls_off
 from vonad.clock import Clock
 from vonad.errors import VonadError
 
@@ -122,10 +122,7 @@ class Pool(AbstractAsyncContextManager[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._waiting:
-            self._pass_on()
-        else:
-            self._free += 1
+        self._pass_on()
         breaker = self.breaker
         if error is None or isinstance(error, self._harmless):
             breaker.succeeded()
@@ -170,6 +167,6 @@ class Pool(AbstractAsyncContextManager[T]):
 
 def _failed(error: BaseException) -> bool:
     """Whether this says that the engine does not work: so does what it had cancelled itself."""
-    if isinstance(error, asyncio.CancelledError):
-        return not called_off()
-    return isinstance(error, Exception) and not (isinstance(error, VonadError) and error.code in BLAMELESS)
+    if calls_off(error) or (isinstance(error, VonadError) and error.code in BLAMELESS):
+        return False
+    return isinstance(error, Exception | asyncio.CancelledError)

@@ -11,6 +11,7 @@ from vonad import (
     SpeechToText,
     Transcript,
     VonadError,
+    called_off,
     closing,
 )
 from vonad_bridge.outlet import Outlet
@@ -158,6 +159,5 @@ class Recognition:
 
 def stop_if_called_off() -> None:
     """An engine may swallow that, or make an error of it; what is done for a turn that is over would wait for ever."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if called_off():
         raise asyncio.CancelledError

@@ -58,21 +58,6 @@ async def test_who_goes_on_is_heard_again_from_the_first_word(tmp_path: Path) ->
     assert engine.sounds == [1.0, 1.5]
 
 
-async def test_what_was_asked_at_a_pause_is_given_up_when_they_go_on(tmp_path: Path) -> None:
-    engine = Batch()
-    engine.more = asyncio.Semaphore(0)
-    async with talk(tmp_path, stt={"batch": engine}) as story:
-        await story.begin()
-        await speak(story, 0.9)
-        await pause(story)
-        await speak(story, 0.4)
-        assert (engine.left, story.said) == (1, [])
-        engine.more.release()
-        await pause(story)
-        await commit(story)
-        assert story.finals() == ["1.5 s"]
-
-
 async def test_what_is_asked_at_the_last_pause_may_take_longer_than_the_turn(tmp_path: Path) -> None:
     engine = Batch()
     engine.more = asyncio.Semaphore(0)
@@ -220,8 +205,11 @@ class Complaining(Batch):
             raise VonadError("backend_step_failed", "the request was called off") from None
 
 
-async def test_who_goes_on_is_no_failure_of_an_engine_that_complains_of_it(tmp_path: Path) -> None:
-    engine = Complaining()
+@pytest.mark.parametrize("kind", [Batch, Complaining])
+async def test_what_was_asked_at_a_pause_is_given_up_when_they_go_on_and_is_no_failure_of_the_engine(
+    tmp_path: Path, kind: type[Batch]
+) -> None:
+    engine = kind()
     engine.more = asyncio.Semaphore(0)
     async with talk(tmp_path, stt={"batch": engine}) as story:
         await story.begin()

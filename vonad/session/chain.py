@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from vonad.backend import Backend, BackendCapabilities, Brief, Dialogue, Reply, ReplyFailed
-from vonad.cancellation import called_off
+from vonad.cancellation import calls_off
 from vonad.control import FallbackReason
 from vonad.errors import VonadError
 from vonad.session.contact import RAISED, Contact, told
@@ -238,7 +238,7 @@ class Chain:
                 async with closing(dialogue.replies()) as replies:
                     await self._listen(bond, replies)
         except RAISED as failure:
-            if isinstance(failure, asyncio.CancelledError) and called_off():
+            if calls_off(failure):
                 return  # nobody asks this task how it ended; kept in it, the traceback would hold all that it passed by
             error = told(bond.name, failure)
         finally:

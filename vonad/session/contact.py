@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 from vonad.backend import Dialogue
-from vonad.cancellation import called_off
+from vonad.cancellation import calls_off
 from vonad.control import FallbackReason
 from vonad.engine import Exchange, Outcome, Output
 from vonad.errors import VonadError, first_error
@@ -123,7 +123,7 @@ class Contact:
 
 def told(name: str, failure: BaseException) -> VonadError:
     """What a backend raised, in our words. Raises it again when it is we who are called off."""
-    if isinstance(failure, asyncio.CancelledError) and called_off():
+    if calls_off(failure):
         raise failure
     if isinstance(failure, BaseExceptionGroup):
         ours, _ = failure.split(VonadError)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 
 from vonad.backend import BackendCapabilities
-from vonad.cancellation import called_off
+from vonad.cancellation import calls_off
 from vonad.engine import Exchange
 from vonad.errors import VonadError
 from vonad.events import Event
@@ -190,7 +190,7 @@ class Floor:
         except VonadError as error:
             self._failed(error)
         except (Exception, asyncio.CancelledError) as error:  # a defect ends this session and no other
-            if isinstance(error, asyncio.CancelledError) and called_off():
+            if calls_off(error):
                 raise
             log.exception("session %s failed", self.session_id)
             message = f"session {self.session_id} failed: {type(error).__name__}: {error}"
